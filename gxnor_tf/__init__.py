@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Neural networks whose weights are small integers, in Keras.
+
+Layers hold int8 states of a discrete space, `DiscreteStateTransition` trains
+them in place, and `gxnor_tf.export` writes them as `.tflite`.
+"""
+
+from gxnor_tf import callbacks as callbacks
+from gxnor_tf import initializers as initializers
+from gxnor_tf import metrics as metrics
+from gxnor_tf.discrete_space import DiscreteSpace as DiscreteSpace
+from gxnor_tf.discrete_variable import DiscreteVariable as DiscreteVariable
+from gxnor_tf.layers import DiscreteActivation as DiscreteActivation
+from gxnor_tf.layers import DiscreteConv2D as DiscreteConv2D
+from gxnor_tf.layers import DiscreteDense as DiscreteDense
+from gxnor_tf.optimizers import (
+    DiscreteStateTransition as DiscreteStateTransition,
+)
+
+__version__ = "0.1.0"

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Discrete activations with a surrogate derivative."""
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+import tensorflow as tf
+
+from gxnor_tf.discrete_space import DiscreteSpace
+
+Derivative = Literal["rectangular", "triangular"]
+
+
+def thresholds(
+    space: DiscreteSpace, zero_window: float
+) -> tuple[np.float32, ...]:
+    """The |x| at which the activation jumps by one `step`, ascending.
+
+    The zero interval is `[-r, r]`; `[r, H]` is cut into `2^(n-1)` equal parts
+    (Deng et al., 2018, section 2.3). Binary jumps at 0 only.
+
+    >>> [float(t) for t in thresholds(DiscreteSpace(2), 0.5)]
+    [0.5, 0.75]
+    """
+    if space.n == 0:
+        return (np.float32(0.0),)
+    part = (space.half_range - zero_window) / space.max_state
+    return tuple(
+        np.float32(zero_window + k * part) for k in range(space.max_state)
+    )
+
+
+def validate(
+    space: DiscreteSpace,
+    zero_window: float,
+    derivative: str,
+    derivative_width: float,
+) -> None:
+    """Raises ValueError if these arguments do not define an activation."""
+    if not isinstance(space, DiscreteSpace):
+        raise TypeError(
+            f"`space` must be a DiscreteSpace. Received: space={space!r}"
+        )
+    if not (np.isfinite(zero_window) and zero_window >= 0):
+        raise ValueError(
+            "`zero_window` must be a finite number >= 0. "
+            f"Received: zero_window={zero_window}"
+        )
+    if space.n == 0 and zero_window != 0:
+        raise ValueError(
+            "A binary activation has no zero: use `zero_window=0` with n=0, "
+            f"or n >= 1. Received: zero_window={zero_window}"
+        )
+    if space.n >= 2 and not zero_window < space.half_range:
+        raise ValueError(
+            "`zero_window` must be < `half_range` for n >= 2, where the "
+            "levels divide what the window leaves of the range. Received: "
+            f"zero_window={zero_window}, half_range={space.half_range}"
+        )
+    if derivative not in get_args(Derivative):
+        raise ValueError(
+            f"`derivative` must be one of {get_args(Derivative)}. "
+            f"Received: derivative={derivative!r}"
+        )
+    if not (np.isfinite(derivative_width) and derivative_width > 0):
+        raise ValueError(
+            "`derivative_width` must be a finite number > 0. "
+            f"Received: derivative_width={derivative_width}"
+        )
+
+
+def discretize(
+    x: tf.Tensor,
+    space: DiscreteSpace | None = None,
+    zero_window: float = 0.5,
+    derivative: Derivative = "rectangular",
+    derivative_width: float = 0.5,
+) -> tf.Tensor:
+    """Rounds `x` to the values of a discrete space, with a pseudo-gradient.
+
+    Forward, with jumps at `t_k = r + k (H - r) / 2^(n-1)`, k = 0..2^(n-1)-1::
+
+        y = sign(x) * step * #{k : |x| > t_k}        (n >= 1)
+        y = H if x >= 0 else -H                      (n = 0, binary)
+
+    For ternary this is +1 above `zero_window`, -1 below `-zero_window` and 0
+    between (and for |x| = `zero_window`).
+
+    Backward, every jump becomes a pulse of half-width a = `derivative_width`
+    whose area is the height of the jump, in d_k = | |x| - t_k |::
+
+        rectangular   dy/dx = sum_k  step / (2 a)           where d_k <= a
+        triangular    dy/dx = sum_k  step / a * (1 - d_k/a) where d_k <= a
+
+    Args:
+        x: Floating tensor of any shape.
+        space: Space of the result; default ternary, `DiscreteSpace(1)`.
+        zero_window: r >= 0, half-width of the zero interval. 0 for binary;
+            below `half_range` for n >= 2.
+        derivative: `"rectangular"` or `"triangular"`.
+        derivative_width: a > 0, half-width of the pulse around each jump.
+
+    Returns:
+        Tensor like `x`. NaN gives 0 (binary: -H).
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> discretize(tf.constant([-0.7, 0.2, 0.5, 0.6])).numpy().tolist()
+    [-1.0, 0.0, 0.0, 1.0]
+
+    References:
+
+    - [Deng et al., 2018](https://arxiv.org/abs/1705.09283), section 2.3.
+    """
+    space = DiscreteSpace(1) if space is None else space
+    validate(space, zero_window, derivative, derivative_width)
+    jumps = thresholds(space, zero_window)
+    step, width = space.step, derivative_width
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def function(x: tf.Tensor) -> Any:
+        magnitude = tf.abs(x)
+        if space.n == 0:
+            half = tf.constant(space.half_range, x.dtype)
+            y = tf.where(x >= 0, half, -half)
+        else:
+            # A sum of comparisons: no rounding, so every execution mode
+            # (eager, graph, XLA) gives the same level.
+            level = tf.add_n([tf.cast(magnitude > t, x.dtype) for t in jumps])
+            y = tf.sign(x) * level * tf.constant(step, x.dtype)
+            y = tf.where(level > 0, y, tf.zeros_like(y))
+
+        def grad(upstream: tf.Tensor) -> tf.Tensor:
+            def pulse(t: np.float32) -> tf.Tensor:
+                distance = tf.abs(magnitude - tf.constant(t, x.dtype))
+                if derivative == "rectangular":
+                    inside = tf.cast(distance <= width, x.dtype)
+                    return inside * (step / (2 * width))
+                return tf.nn.relu(1 - distance / width) * (step / width)
+
+            return upstream * tf.add_n([pulse(t) for t in jumps])
+
+        return y, grad
+
+    return function(x)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainable int8 variable that holds discrete weights.
+
+Layers read it, the optimizer writes it; nothing else passes between them.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gxnor_tf.discrete_space import DiscreteSpace
+
+
+class DiscreteVariable(keras.Variable):
+    """A trainable variable whose elements are int8 states of a space.
+
+    There is no full-precision copy. `read_states()` gives the states as floats
+    to a forward pass and carries a gradient back to the int8 variable, so
+    that a plain `tape.gradient(loss, model.trainable_weights)`, and with it
+    plain `model.fit`, works in eager mode, graphs and XLA.
+
+    Every assignment of a concrete value is checked against the space (it is
+    how `set_weights` and loading arrive here). The optimizer's updates, which
+    stay in the space by construction, are not checked.
+
+    Args:
+        initializer: A callable `(shape, dtype) -> states`, or an array of
+            states.
+        space: The `DiscreteSpace` of the states.
+        shape: Shape; required with a callable initializer.
+        trainable: Whether the variable is trained.
+        name: Name of the variable.
+
+    Raises:
+        ValueError: If assigned states lie outside the space.
+
+    Example:
+
+    >>> weights = DiscreteVariable(np.array([1, 0, -1], np.int8),
+    ...                            space=DiscreteSpace(1))
+    >>> with tf.GradientTape() as tape:
+    ...     loss = tf.reduce_sum(weights.read_states() * [1.0, 2.0, 3.0])
+    >>> tape.gradient(loss, weights.value).numpy().tolist()
+    [1.0, 2.0, 3.0]
+    """
+
+    def __init__(
+        self,
+        initializer: Any,
+        space: DiscreteSpace,
+        shape: tuple[int, ...] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        self.space = space
+        if not callable(initializer):
+            self._check(initializer, name or "variable")
+        super().__init__(
+            initializer,
+            shape=shape,
+            dtype="int8",
+            trainable=trainable,
+            autocast=False,
+            name=name,
+        )
+
+    def assign(self, value: Any) -> Any:
+        """Assigns states; concrete values are checked against the space."""
+        concrete = not tf.is_tensor(value) or tf.executing_eagerly()
+        if concrete and not isinstance(value, keras.KerasTensor):
+            self._check(value, self.path)
+        return super().assign(value)
+
+    def read_states(self, dtype: str = "float32") -> tf.Tensor:
+        """The states as floats, differentiable.
+
+        The gradient of the int8 variable is the floating-point gradient with
+        respect to the *values* `states * space.unit`, whatever the unit.
+        States are small integers, which every floating dtype of Keras
+        represents exactly.
+
+        Args:
+            dtype: A floating dtype.
+
+        Returns:
+            A tensor of the variable's shape.
+        """
+        variable = self.value
+        symbolic_replica = (
+            tf.distribute.has_strategy()
+            and tf.distribute.in_cross_replica_context()
+        )
+        if symbolic_replica or not hasattr(variable, "handle"):
+            # No gradient is taken here: this is a symbolic build.
+            return tf.cast(variable, dtype)
+
+        # TensorFlow refuses a gradient for an integer *tensor*, but not for
+        # an integer variable: differentiate with respect to its handle.
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def read(handle: tf.Tensor) -> Any:
+            states = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.int8)
+            states = tf.ensure_shape(tf.cast(states, dtype), variable.shape)
+
+            def grad(upstream: tf.Tensor) -> tf.Tensor:
+                return tf.cast(upstream, "float32") / self.space.unit
+
+            return states, grad
+
+        variable.read_value()  # makes the active tapes watch the variable
+        return read(variable.handle)
+
+    def _check(self, value: Any, name: str) -> None:
+        states = np.asarray(value)
+        if self.space.contains(states):
+            return
+        outside = states[~np.isin(states, self.space.states)]
+        shown = ", ".join(str(x) for x in np.unique(outside)[:5])
+        space = self.space
+        raise ValueError(
+            f"`{name}` holds int8 states of {space}: whole numbers from "
+            f"{-space.max_state} to {space.max_state}"
+            f"{' without 0' if space.n == 0 else ''}. Received "
+            f"{outside.size} of {states.size} values outside of it, such as "
+            f"{shown}. To convert real values use "
+            "`space.nearest_states(values)`."
+        )

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Initial values for discrete kernels.
+
+A discrete layer takes any Keras initializer of *values* and rounds what it
+gives to the nearest states; the one below is uniform over the states.
+"""
+
+from typing import Any
+
+import keras
+
+from gxnor_tf.discrete_space import DiscreteSpace
+
+
+@keras.saving.register_keras_serializable(package="gxnor_tf")
+class DiscreteUniform(keras.initializers.RandomUniform):
+    """Draws every value of a discrete space with equal probability.
+
+    For ternary weights this is the start of the dense layers in the
+    reference code of Deng et al., 2018 (one third each). Their convolutions
+    start from 1/4, 1/2, 1/4: `keras.initializers.RandomUniform(-1, 1)`,
+    rounded.
+
+    Args:
+        space: The space, a `DiscreteSpace` (or its `get_config()`).
+        seed: An integer, a `keras.random.SeedGenerator` or None (random), as
+            for every Keras initializer.
+
+    Example:
+
+    >>> values = DiscreteUniform(DiscreteSpace(1), seed=0)((100,))
+    >>> sorted(set(values.numpy().tolist()))
+    [-1.0, 0.0, 1.0]
+    """
+
+    def __init__(
+        self, space: DiscreteSpace | dict[str, Any], seed: Any = None
+    ) -> None:
+        self.space = DiscreteSpace.from_config(space)
+        edge = self.space.half_range + self.space.step / 2
+        super().__init__(-edge, edge, seed)
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Draws values of the given shape."""
+        values = super().__call__(shape, "float32")
+        states = self.space.nearest_states(values)
+        return keras.ops.multiply(
+            keras.ops.cast(states, dtype or keras.backend.floatx()),
+            self.space.unit,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
+        seed = super().get_config()["seed"]
+        return {"space": self.space.get_config(), "seed": seed}

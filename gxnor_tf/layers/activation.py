@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Activation layer with discrete values."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from gxnor_tf import activations
+from gxnor_tf.discrete_space import DiscreteSpace
+
+
+@keras.saving.register_keras_serializable(package="gxnor_tf")
+class DiscreteActivation(keras.layers.Layer):
+    """Rounds its input to the values of a discrete space.
+
+    The forward and pseudo-gradient formulas are those of
+    `gxnor_tf.activations.discretize`.
+
+    Args:
+        space: `DiscreteSpace` of the output; default ternary.
+        zero_window: r, half-width of the interval that becomes zero. Default
+            0.5, for a binary space 0.
+        derivative: `"rectangular"` or `"triangular"`.
+        derivative_width: a, half-width of the pulse around each jump.
+        **kwargs: Arguments of every Keras layer.
+
+    Input shape:
+        Any, floating.
+
+    Output shape:
+        Same as the input.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> DiscreteActivation()(np.array([-2.0, 0.3, 0.8])).numpy().tolist()
+    [-1.0, 0.0, 1.0]
+
+    References:
+
+    - [Deng et al., 2018](https://arxiv.org/abs/1705.09283), section 2.3.
+    """
+
+    def __init__(
+        self,
+        space: DiscreteSpace | dict[str, Any] | None = None,
+        zero_window: float | None = None,
+        derivative: activations.Derivative = "rectangular",
+        derivative_width: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.space = DiscreteSpace.from_config(space or DiscreteSpace(1))
+        if zero_window is None:
+            zero_window = 0.0 if self.space.n == 0 else 0.5
+        activations.validate(
+            self.space, zero_window, derivative, derivative_width
+        )
+        self.zero_window = zero_window
+        self.derivative = derivative
+        self.derivative_width = derivative_width
+        self.built = True
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Applies the activation."""
+        return activations.discretize(
+            inputs,
+            self.space,
+            self.zero_window,
+            self.derivative,
+            self.derivative_width,
+        )
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        """The shape of the input."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
+        return super().get_config() | {
+            "space": self.space.get_config(),
+            "zero_window": self.zero_window,
+            "derivative": self.derivative,
+            "derivative_width": self.derivative_width,
+        }

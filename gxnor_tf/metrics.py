@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measured zero shares: how often a gate of the network rests.
+
+A gated-XNOR product counts only where weight and activation are non-zero; the
+share of zeros is the resting probability of Deng et al., 2018, section 3.4,
+measured instead of derived.
+"""
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.layers.activation import DiscreteActivation
+
+
+def weight_zero_shares(model: keras.Model) -> dict[str, float]:
+    """Share of zero states of every discrete weight tensor, by path.
+
+    Args:
+        model: A built Keras model.
+
+    Returns:
+        `{variable path: share in [0, 1]}`, empty without discrete weights.
+    """
+    return {
+        variable.path: float(np.mean(variable.numpy() == 0))
+        for variable in model.variables
+        if isinstance(variable, DiscreteVariable)
+    }
+
+
+def weight_zero_share(model: keras.Model) -> float:
+    """Share of zero states among all discrete weights, NaN if there are none.
+
+    Args:
+        model: A built Keras model.
+    """
+    states = [
+        variable.numpy().ravel()
+        for variable in model.variables
+        if isinstance(variable, DiscreteVariable)
+    ]
+    return float(np.mean(np.concatenate(states) == 0)) if states else np.nan
+
+
+def activation_zero_shares(
+    model: keras.Model, x: npt.ArrayLike, batch_size: int = 256
+) -> dict[str, float]:
+    """Share of zeros in the output of every `DiscreteActivation`.
+
+    Args:
+        model: A functional or Sequential model.
+        x: Inputs, `(samples, ...)`.
+        batch_size: Samples per step.
+
+    Returns:
+        `{layer name: share in [0, 1]}`, empty without such layers.
+
+    Raises:
+        ValueError: If `x` is empty.
+    """
+    x = np.asarray(x)
+    if len(x) == 0:
+        raise ValueError("`x` must hold at least one sample. Received: none.")
+    layers = [x for x in model.layers if isinstance(x, DiscreteActivation)]
+    if not layers:
+        return {}
+    probe = keras.Model(model.inputs, [layer.output for layer in layers])
+    zeros = np.zeros(len(layers))
+    for start in range(0, len(x), batch_size):
+        batch = x[start : start + batch_size]
+        outputs = probe.predict_on_batch(batch)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        zeros += [np.mean(y == 0) * len(batch) for y in outputs]
+    return {
+        layer.name: float(share)
+        for layer, share in zip(layers, zeros / len(x), strict=True)
+    }
