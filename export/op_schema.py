@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The custom ops: their names, options and output shapes, version 1.
+
+`GxnorConv2D` and `GxnorFullyConnected` read `[x, weights]` or `[x, weights,
+thresholds]` and write one output:
+
+- `x` int8 `[N, H, W, C]`, or int32 words `[N, H, W, 2 * ceil(C / 32)]` of
+  packed ternary activations. A fully connected op also reads rank 2; at rank
+  4 it is the convolution whose kernel covers the whole input.
+- `weights` int32 records and `thresholds` int32, see `packing.py`.
+- With thresholds the output is packed and may be max-pooled; without, it is
+  the int32 accumulators.
+
+The options are a flexbuffer map of integers. Every key must be there and no
+other may be, so that a reader never guesses.
+"""
+
+import dataclasses
+import struct
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+from flatbuffers import flexbuffers
+
+from .packing import MAX_DEPTH, groups_for
+
+CONV_2D = "GxnorConv2D"
+FULLY_CONNECTED = "GxnorFullyConnected"
+VERSION = 1
+MAX_SIZE = 2**31 - 1
+"""Largest option value and largest number of elements of a tensor."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What the options of both ops have in common."""
+
+    custom_code: ClassVar[str]
+
+    input_channels: int
+    output_channels: int
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            least = 0 if "pad_" in field.name else 1
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(
+                    f"{self.custom_code}: `{field.name}` must be an int. "
+                    f"Received: {field.name}={value!r}"
+                )
+            if not least <= value <= MAX_SIZE:
+                raise ValueError(
+                    f"{self.custom_code}: `{field.name}` must be in "
+                    f"{least}..{MAX_SIZE}. Received: {field.name}={value}"
+                )
+
+    def to_bytes(self) -> bytes:
+        """Writes the options as the flexbuffer of the `.tflite` file."""
+        options = {"version": VERSION, **dataclasses.asdict(self)}
+        return bytes(flexbuffers.Dumps(options))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Reads the options from the flexbuffer of a `.tflite` file.
+
+        Args:
+            data: The custom options of an op.
+
+        Returns:
+            The options.
+
+        Raises:
+            ValueError: If `data` is not a flexbuffer map, the version is
+                unknown, an option is missing or unknown, or a value is not
+                an integer in its range.
+        """
+        try:
+            options = _read_map(data)
+        except (
+            IndexError,
+            OverflowError,
+            TypeError,
+            UnicodeDecodeError,
+            ValueError,
+            struct.error,
+        ) as error:
+            raise ValueError(
+                f"{cls.custom_code}: the options are not a flexbuffer map of "
+                f"integers: the file is damaged. Received {len(data)} bytes "
+                f"({error})"
+            ) from error
+        version = options.pop("version", None)
+        if version != VERSION:
+            raise ValueError(
+                f"{cls.custom_code}: the option `version` must be {VERSION}: "
+                "export the model again, or update gxnor_tf. "
+                f"Received: version={version}"
+            )
+        expected = {field.name for field in dataclasses.fields(cls)}
+        if expected != options.keys():
+            raise ValueError(
+                f"{cls.custom_code}: version {VERSION} has other options. "
+                f"Missing: {sorted(expected - options.keys())}. "
+                f"Unknown: {sorted(options.keys() - expected)}"
+            )
+        try:
+            return cls(**options)
+        except TypeError as error:  # A flexbuffer has other types than int.
+            raise ValueError(str(error)) from error
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FullyConnectedOptions(_Options):
+    """Options of `GxnorFullyConnected`.
+
+    Args:
+        input_channels: Channels of each input position. A fully connected op
+            after a `(height, width, channels)` tensor has `channels` here.
+        output_channels: Units.
+
+    Raises:
+        TypeError: If a value is not an int.
+        ValueError: If a value is out of range.
+
+    Example:
+    >>> options = FullyConnectedOptions(input_channels=40, output_channels=10)
+    >>> options.output_shape((1, 40), packed=True)
+    (1, 2)
+    >>> options == FullyConnectedOptions.from_bytes(options.to_bytes())
+    True
+    """
+
+    custom_code: ClassVar[str] = FULLY_CONNECTED
+
+    def output_shape(
+        self, input_shape: Sequence[int], *, packed: bool
+    ) -> tuple[int, ...]:
+        """Computes the shape of the output tensor.
+
+        Args:
+            input_shape: `(batch, ...)`, unpacked or packed.
+            packed: Whether the op has thresholds and packs its output.
+
+        Returns:
+            `(batch, output words)` if packed, else `(batch, units)`.
+        """
+        return (input_shape[0], _last_size(self.output_channels, packed))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Conv2DOptions(_Options):
+    """Options of `GxnorConv2D`: a convolution and the max-pool after it.
+
+    The padding of the convolution contributes zeros, that of the pool
+    nothing at all. The defaults of the pool mean no pool.
+
+    Args:
+        input_channels: Channels of the input, unpacked.
+        output_channels: Channels of the output, unpacked.
+        kernel_height: Height of the kernel.
+        kernel_width: Width of the kernel.
+        stride_height: Rows from one output to the next.
+        stride_width: Columns from one output to the next.
+        dilation_height: Rows from one tap to the next.
+        dilation_width: Columns from one tap to the next.
+        pad_top: Rows of zeros above the input.
+        pad_bottom: Rows of zeros below the input.
+        pad_left: Columns of zeros left of the input.
+        pad_right: Columns of zeros right of the input.
+        pool_height: Height of the pool window.
+        pool_width: Width of the pool window.
+        pool_stride_height: Rows from one pool window to the next.
+        pool_stride_width: Columns from one pool window to the next.
+        pool_pad_top: Rows that the first windows may lie above the input,
+            < `pool_height`; likewise below, left and right.
+        pool_pad_bottom: See `pool_pad_top`.
+        pool_pad_left: See `pool_pad_top`.
+        pool_pad_right: See `pool_pad_top`.
+
+    Raises:
+        TypeError: If a value is not an int.
+        ValueError: If a value is out of range.
+
+    Example:
+    >>> options = Conv2DOptions(
+    ...     input_channels=1,
+    ...     output_channels=40,
+    ...     kernel_height=5,
+    ...     kernel_width=5,
+    ...     pool_height=2,
+    ...     pool_width=2,
+    ...     pool_stride_height=2,
+    ...     pool_stride_width=2,
+    ... )
+    >>> options.depth
+    25
+    >>> options.output_shape((1, 28, 28, 1), packed=True)
+    (1, 12, 12, 4)
+    >>> options == Conv2DOptions.from_bytes(options.to_bytes())
+    True
+    """
+
+    custom_code: ClassVar[str] = CONV_2D
+
+    kernel_height: int
+    kernel_width: int
+    stride_height: int = 1
+    stride_width: int = 1
+    dilation_height: int = 1
+    dilation_width: int = 1
+    pad_top: int = 0
+    pad_bottom: int = 0
+    pad_left: int = 0
+    pad_right: int = 0
+    pool_height: int = 1
+    pool_width: int = 1
+    pool_stride_height: int = 1
+    pool_stride_width: int = 1
+    pool_pad_top: int = 0
+    pool_pad_bottom: int = 0
+    pool_pad_left: int = 0
+    pool_pad_right: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the depth and the pool."""
+        super().__post_init__()
+        if self.depth > MAX_DEPTH:
+            raise ValueError(
+                f"{self.custom_code}: `kernel_height * kernel_width * "
+                f"input_channels` must be <= {MAX_DEPTH}. Received: "
+                f"{self.kernel_height} * {self.kernel_width} * "
+                f"{self.input_channels} = {self.depth}"
+            )
+        for side, window in (
+            ("top", "height"),
+            ("bottom", "height"),
+            ("left", "width"),
+            ("right", "width"),
+        ):
+            pad = getattr(self, f"pool_pad_{side}")
+            size = getattr(self, f"pool_{window}")
+            if pad >= size:
+                raise ValueError(
+                    f"{self.custom_code}: `pool_pad_{side}` must be < "
+                    f"`pool_{window}`, or a window would lie outside the "
+                    f"input. Received: pool_pad_{side}={pad}, "
+                    f"pool_{window}={size}"
+                )
+
+    @property
+    def depth(self) -> int:
+        """Taps of one output."""
+        return self.kernel_height * self.kernel_width * self.input_channels
+
+    @property
+    def has_pool(self) -> bool:
+        """Whether a max-pool follows the convolution."""
+        return (
+            self.pool_height,
+            self.pool_width,
+            self.pool_stride_height,
+            self.pool_stride_width,
+        ) != (1, 1, 1, 1)
+
+    def conv_size(self, height: int, width: int) -> tuple[int, int]:
+        """Computes the height and width of the convolution, before the pool.
+
+        Args:
+            height: Height of the input.
+            width: Width of the input.
+
+        Returns:
+            `(height, width)`.
+
+        Raises:
+            ValueError: If the kernel does not fit the padded input.
+        """
+        return (
+            _positions(
+                f"{self.custom_code}: the kernel",
+                height + self.pad_top + self.pad_bottom,
+                (self.kernel_height - 1) * self.dilation_height + 1,
+                self.stride_height,
+            ),
+            _positions(
+                f"{self.custom_code}: the kernel",
+                width + self.pad_left + self.pad_right,
+                (self.kernel_width - 1) * self.dilation_width + 1,
+                self.stride_width,
+            ),
+        )
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Computes the height and width of the output, after the pool.
+
+        Args:
+            height: Height of the input.
+            width: Width of the input.
+
+        Returns:
+            `(height, width)`.
+
+        Raises:
+            ValueError: If the kernel or the pool does not fit.
+        """
+        conv_height, conv_width = self.conv_size(height, width)
+        return (
+            _positions(
+                f"{self.custom_code}: the pool window",
+                conv_height + self.pool_pad_top + self.pool_pad_bottom,
+                self.pool_height,
+                self.pool_stride_height,
+            ),
+            _positions(
+                f"{self.custom_code}: the pool window",
+                conv_width + self.pool_pad_left + self.pool_pad_right,
+                self.pool_width,
+                self.pool_stride_width,
+            ),
+        )
+
+    def output_shape(
+        self, input_shape: Sequence[int], *, packed: bool
+    ) -> tuple[int, ...]:
+        """Computes the shape of the output tensor.
+
+        Args:
+            input_shape: `(batch, height, width, ...)`, unpacked or packed.
+            packed: Whether the op has thresholds and packs its output.
+
+        Returns:
+            `(batch, height, width, words)` if packed, else with channels.
+
+        Raises:
+            ValueError: If the kernel or the pool does not fit.
+        """
+        batch, height, width = input_shape[:3]
+        return (
+            batch,
+            *self.output_size(height, width),
+            _last_size(self.output_channels, packed),
+        )
+
+
+def packed_size(channels: int) -> int:
+    """Words of one position of a packed activation: `{plus, minus}` pairs.
+
+    Args:
+        channels: Number of channels, >= 1.
+
+    Returns:
+        `2 * ceil(channels / 32)`.
+
+    Example:
+    >>> packed_size(32), packed_size(33)
+    (2, 4)
+    """
+    return 2 * groups_for(channels)
+
+
+def _last_size(channels: int, packed: bool) -> int:
+    """Size of the last axis of an output."""
+    return packed_size(channels) if packed else channels
+
+
+def _positions(what: str, size: int, extent: int, stride: int) -> int:
+    """How many windows of `extent`, `stride` apart, fit into `size`."""
+    if extent > size:
+        raise ValueError(
+            f"{what} must fit its padded input. Received: a window of "
+            f"{extent} over {size}"
+        )
+    return (size - extent) // stride + 1
+
+
+def _read_map(data: bytes) -> dict[str, Any]:
+    """Reads a flexbuffer map of scalars from bytes that may be anything."""
+    root = flexbuffers.GetRoot(data)
+    if not root.IsMap:
+        raise ValueError("the root is not a map")
+    entries = root.AsMap
+    keys = entries.Keys
+    # A damaged size must not become a loop of 2^64 rounds.
+    if not len(entries) == len(keys) <= len(data):
+        raise ValueError("the sizes of keys and values differ")
+    options: dict[str, Any] = {}
+    for key, value in zip(keys, entries.Values, strict=True):
+        name = key.AsKey
+        if name in options or not value.IsInt:
+            raise ValueError(f"{name!r} is there twice or is no integer")
+        options[name] = value.AsInt
+    return options

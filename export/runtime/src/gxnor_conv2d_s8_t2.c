@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stddef.h>
+
+#include "gxnor/conv2d.h"
+#include "gxnor_conv2d_internal.h"
+
+static void compare(const gxnor_conv2d_call* call,
+                    const gxnor_conv2d_position* position, uint32_t pair[2]) {
+  const int32_t first = position->group * GXNOR_LANES;
+  const int32_t left = call->params->output_channels - first;
+  const int32_t lanes = left < GXNOR_LANES ? left : GXNOR_LANES;
+  const int32_t* threshold = call->thresholds;
+  int32_t sums[GXNOR_LANES];
+  threshold += 2 * (size_t)first;
+  gxnor_conv2d_accumulate_s8(call, position, sums);
+  pair[0] = 0;
+  pair[1] = 0;
+  for (int32_t lane = 0; lane < lanes; ++lane) {
+    const int32_t high = threshold[2 * lane];
+    const int32_t low = threshold[2 * lane + 1];
+    pair[0] |= (uint32_t)(sums[lane] >= high) << lane;
+    pair[1] |= (uint32_t)(sums[lane] < low) << lane;
+  }
+}
+
+gxnor_status gxnor_conv2d_s8_t2(const gxnor_conv2d_params* params,
+                                const int8_t* input, const uint32_t* weights,
+                                const int32_t* thresholds,
+                                uint32_t* GXNOR_RESTRICT output) {
+  gxnor_conv2d_call call;
+  gxnor_status status;
+  if (params == NULL || input == NULL || weights == NULL ||
+      thresholds == NULL || output == NULL) {
+    return GXNOR_ERR_ARG;
+  }
+  status = gxnor_conv2d_get_shape(params, &call.shape);
+  if (status != GXNOR_OK) return status;
+  call.params = params;
+  call.input = input;
+  call.weights = weights;
+  call.thresholds = thresholds;
+  gxnor_conv2d_write_t2(&call, compare, output);
+  return GXNOR_OK;
+}
