@@ -135,10 +135,13 @@ def discretize(
 
         def grad(upstream: tf.Tensor) -> tf.Tensor:
             def pulse(t: np.float32) -> tf.Tensor:
-                distance = tf.abs(magnitude - tf.constant(t, x.dtype))
                 if derivative == "rectangular":
-                    inside = tf.cast(distance <= width, x.dtype)
-                    return inside * (step / (2 * width))
+                    # Compared with the edges, so that nothing is rounded.
+                    inside = (magnitude >= t - np.float32(width)) & (
+                        magnitude <= t + np.float32(width)
+                    )
+                    return tf.cast(inside, x.dtype) * (step / (2 * width))
+                distance = tf.abs(magnitude - tf.constant(t, x.dtype))
                 return tf.nn.relu(1 - distance / width) * (step / width)
 
             return upstream * tf.add_n([pulse(t) for t in jumps])

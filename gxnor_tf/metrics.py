@@ -63,17 +63,18 @@ def activation_zero_shares(
     x = np.asarray(x)
     if len(x) == 0:
         raise ValueError("`x` must hold at least one sample. Received: none.")
-    layers = [x for x in model.layers if isinstance(x, DiscreteActivation)]
-    if not layers:
+    outputs = {
+        layer.name: layer.output
+        for layer in model.layers
+        if isinstance(layer, DiscreteActivation)
+    }
+    if not outputs:
         return {}
-    probe = keras.Model(model.inputs, [layer.output for layer in layers])
-    zeros = np.zeros(len(layers))
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    probe = keras.Model(inputs, outputs)
+    zeros = dict.fromkeys(outputs, 0.0)
     for start in range(0, len(x), batch_size):
         batch = x[start : start + batch_size]
-        outputs = probe.predict_on_batch(batch)
-        outputs = outputs if isinstance(outputs, list) else [outputs]
-        zeros += [np.mean(y == 0) * len(batch) for y in outputs]
-    return {
-        layer.name: float(share)
-        for layer, share in zip(layers, zeros / len(x), strict=True)
-    }
+        for name, y in probe(batch, training=False).items():
+            zeros[name] += float(np.mean(y.numpy() == 0)) * len(batch)
+    return {name: total / len(x) for name, total in zeros.items()}

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Export to `.tflite`: exact, with gated-XNOR or with builtin int8 ops.
+
+Importing this package needs neither TensorFlow nor Keras; what needs them is
+loaded at its first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .conversion import convert as convert
+    from .delegate import get_include as get_include
+    from .delegate import load_delegate as load_delegate
+    from .graph import ExportError as ExportError
+    from .inspection import inspect as inspect
+    from .verification import compare as compare
+
+_EXPORTS = {
+    "ExportError": "graph",
+    "compare": "verification",
+    "convert": "conversion",
+    "get_include": "delegate",
+    "inspect": "inspection",
+    "load_delegate": "delegate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_EXPORTS[name]}", __name__)
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_EXPORTS)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds and loads the delegate that runs the custom ops on a host."""
+
+import ctypes
+import importlib
+import importlib.metadata
+import importlib.resources
+import os
+import pathlib
+import types
+from collections.abc import Iterator
+from typing import Any, Final
+
+LIBRARY_NAME: Final = "libgxnor_delegate.so"
+LIBRARY_VARIABLE: Final = "GXNOR_DELEGATE_LIBRARY"
+"""Environment variable with the path of another build of the library."""
+
+_ENTRY_POINTS: Final = (
+    "tflite_plugin_create_delegate",
+    "tflite_plugin_destroy_delegate",
+)
+_CURE: Final = (
+    "Run `pip install .` in the checkout, which compiles the library, or let "
+    f"the environment variable {LIBRARY_VARIABLE} name one."
+)
+
+
+def load_delegate() -> Any:
+    """Loads the delegate for the custom ops.
+
+    One delegate may serve several interpreters, in several threads.
+
+    Returns:
+        A delegate for the argument `experimental_delegates` of
+        `ai_edge_litert.interpreter.Interpreter` and
+        `tf.lite.Interpreter`, whichever is used.
+
+    Raises:
+        FileNotFoundError: If the library is missing.
+        OSError: If the library cannot be loaded.
+        ImportError: If neither ai-edge-litert nor TensorFlow is installed.
+
+    """
+    path = get_delegate_path()
+    _check_library(path)
+    return _load_runtime().load_delegate(str(path))
+
+
+def get_delegate_path() -> pathlib.Path:
+    """Finds the delegate library.
+
+    Returns:
+        The path in the environment variable `GXNOR_DELEGATE_LIBRARY` if it
+        is set, else that of the library in the installed package.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    override = os.environ.get(LIBRARY_VARIABLE)
+    if override:
+        path = pathlib.Path(override)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"There is no delegate library {path}, which the environment "
+                f"variable {LIBRARY_VARIABLE} names. Correct or unset it."
+            )
+        return path
+    paths = list(_installed_paths())
+    for path in paths:
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"There is no delegate library {paths[0]}. {_CURE}")
+
+
+def get_include() -> pathlib.Path:
+    """Finds the headers of the C kernels.
+
+    Returns:
+        The folder for a C compiler's `-I`; the headers are `gxnor/*.h`.
+        The sources are in the folder `src` beside it.
+
+    Example:
+    >>> (get_include() / "gxnor" / "conv2d.h").is_file()
+    True
+    """
+    return pathlib.Path(__file__).absolute().parent / "runtime" / "include"
+
+
+def _installed_paths() -> Iterator[pathlib.Path]:
+    """Where the package build may have put the library.
+
+    Never beside this file: an editable install has this file in the checkout
+    and the library elsewhere.
+    """
+    try:
+        package = importlib.resources.files("gxnor_tf.export")
+    except ModuleNotFoundError:  # A checkout has `export` at the top.
+        package = importlib.resources.files(__package__)
+    yield pathlib.Path(str(package / LIBRARY_NAME))
+    # In a checkout its own modules hide those of an installed package.
+    try:
+        installed = importlib.metadata.distribution("gxnor_tf")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    file = installed.locate_file(f"gxnor_tf/export/{LIBRARY_NAME}")
+    yield pathlib.Path(str(file))
+
+
+def _check_library(path: pathlib.Path) -> None:
+    """Checks that a library loads and is a delegate.
+
+    The runtimes' own loaders would fail, too, but without a cure, and with a
+    second error from a finalizer.
+    """
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise OSError(
+            f"The delegate library {path} cannot be loaded: {error}. {_CURE}"
+        ) from error
+    missing = [name for name in _ENTRY_POINTS if not hasattr(library, name)]
+    if missing:
+        raise OSError(
+            f"{path} is no delegate library, for it lacks "
+            f"{' and '.join(missing)}. {_CURE}"
+        )
+
+
+def _load_runtime() -> types.SimpleNamespace | types.ModuleType:
+    """Loads a module that has `load_delegate`."""
+    try:
+        return importlib.import_module("ai_edge_litert.interpreter")
+    except ImportError:
+        pass
+    try:
+        tensorflow = importlib.import_module("tensorflow")
+    except ImportError as error:
+        raise ImportError(
+            "A delegate needs a runtime. Install one of the packages "
+            "ai-edge-litert and tensorflow."
+        ) from error
+    return types.SimpleNamespace(
+        load_delegate=tensorflow.lite.experimental.load_delegate
+    )

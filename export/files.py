@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads models from files and writes exports to them."""
+
+import os
+import pathlib
+import tempfile
+
+import keras
+
+
+def load_model(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads a `.keras` file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged or no Keras model.
+    """
+    import gxnor_tf  # noqa: F401  (registers the layers)
+
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no model file `{path}`. Give a `.keras` file that "
+            "`model.save()` wrote."
+        )
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:
+        raise ValueError(
+            f"`{path}` cannot be read as a Keras model; it may be damaged, "
+            f"cut off, or of another version. Save the model again. ({error})"
+        ) from error
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raises OSError if a file could not be written at `path`."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"`{path}` is a folder. Give the name of a file in it."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder `{path.parent}` does not exist. Create it first."
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(
+            f"The folder `{path.parent}` is not writable. Choose another "
+            "output path."
+        )
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes a file whole or not at all.
+
+    Args:
+        path: The file; an existing one is replaced at the end.
+        data: Its content.
+
+    Raises:
+        OSError: If it cannot be written; what was there before stays.
+    """
+    path = pathlib.Path(path)
+    check_writable(path)
+    handle, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}."
+    )
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        # mkstemp makes private files; give this one the usual rights.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        pathlib.Path(temporary).unlink(missing_ok=True)
+        raise

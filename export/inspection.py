@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a `.tflite` file back and tabulates what is in it."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import packing
+from .flatbuffer_builder import FILE_IDENTIFIER, load_schema
+from .op_schema import (
+    CONV_2D,
+    FULLY_CONNECTED,
+    Conv2DOptions,
+    FullyConnectedOptions,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class OpRow:
+    """One operator of a file.
+
+    Attributes:
+        op: Name of the operator.
+        name: Name of its output tensor.
+        output_shape: Shape of its output for one sample, as stored.
+        constant_bytes: Bytes of its constants, weights and all.
+        macs: Multiply-accumulates for one sample, 0 where there are none.
+        zero_share: Share of zero weights, None without discrete weights.
+    """
+
+    op: str
+    name: str
+    output_shape: tuple[int, ...]
+    constant_bytes: int
+    macs: int
+    zero_share: float | None
+
+
+def inspect(data: bytes) -> list[OpRow]:
+    """Lists the operators of a `.tflite` file in order.
+
+    Args:
+        data: Content of a file that `convert` wrote.
+
+    Returns:
+        A row per operator.
+
+    Raises:
+        ValueError: If the content is damaged, cut off, or no `.tflite` file.
+    """
+    model = _read(data)
+    graph = model.subgraphs[0]
+    schema = load_schema()
+    names = {
+        value: name
+        for name, value in vars(schema.BuiltinOperator).items()
+        if not name.startswith("_")
+    }
+    rows = []
+    for op in graph.operators:
+        code = model.operatorCodes[op.opcodeIndex]
+        inputs = [graph.tensors[i] for i in op.inputs if i >= 0]
+        output = graph.tensors[op.outputs[0]]
+        constants = [_constant(model, tensor) for tensor in inputs]
+        name = names[code.builtinCode]
+        if code.customCode is not None:
+            name = code.customCode.decode()
+        states = _states(name, op, inputs, constants)
+        shape = tuple(int(size) for size in output.shape)
+        rows.append(
+            OpRow(
+                op=name,
+                name=output.name.decode(),
+                output_shape=shape,
+                constant_bytes=sum(
+                    len(c) for c in constants if c is not None
+                ),
+                macs=_macs(name, op, inputs, states, shape),
+                zero_share=(
+                    None if states is None else float(np.mean(states == 0))
+                ),
+            )
+        )
+    return rows
+
+
+def format_rows(rows: list[OpRow], file_bytes: int) -> str:
+    """A table of the operators for a terminal.
+
+    Args:
+        rows: What `inspect` gave.
+        file_bytes: Size of the file.
+    """
+    op_width = max(len("op"), *(len(row.op) for row in rows))
+    lines = [
+        f"{'op':<{op_width}}  {'output shape':<16}  {'bytes':>9}  "
+        f"{'MACs':>11}  {'zero weights':>12}"
+    ]
+    for row in rows:
+        zeros = "" if row.zero_share is None else f"{row.zero_share:.1%}"
+        macs = f"{row.macs:,}" if row.macs else ""
+        shape = "x".join(map(str, row.output_shape))
+        lines.append(
+            f"{row.op:<{op_width}}  {shape:<16}  {row.constant_bytes:>9,}  "
+            f"{macs:>11}  {zeros:>12}"
+        )
+    total_bytes = sum(row.constant_bytes for row in rows)
+    total_macs = sum(row.macs for row in rows)
+    lines.append(
+        f"{'total':<{op_width}}  {'':<16}  {total_bytes:>9,}  {total_macs:>11,}"
+    )
+    lines.append(f"file: {file_bytes:,} bytes")
+    return "\n".join(lines)
+
+
+def _read(data: bytes) -> Any:
+    """The schema's objects of a file."""
+    # The runtime checks every offset of the flatbuffer; its Python reader
+    # does not, and could hang on or misread a damaged file.
+    from ai_edge_litert.interpreter import Interpreter
+
+    if data[4:8] != FILE_IDENTIFIER:
+        raise ValueError(
+            "This is not a `.tflite` file: the identifier "
+            f"{FILE_IDENTIFIER.decode()} is missing. Received {len(data)} "
+            "bytes."
+        )
+    try:
+        Interpreter(model_content=data)
+        schema = load_schema()
+        return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
+    except Exception as error:
+        raise ValueError(
+            "The `.tflite` file is damaged or cut off; export the model "
+            f"again. Received {len(data)} bytes: {error}"
+        ) from error
+
+
+def _constant(model: Any, tensor: Any) -> npt.NDArray[np.uint8] | None:
+    data = model.buffers[tensor.buffer].data
+    return None if data is None else np.asarray(data, np.uint8)
+
+
+def _states(
+    name: str,
+    op: Any,
+    inputs: list[Any],
+    constants: list[npt.NDArray[np.uint8] | None],
+) -> npt.NDArray[np.int8] | None:
+    """The discrete weights of an operator, if it has any."""
+    if name not in (CONV_2D, FULLY_CONNECTED, "CONV_2D", "FULLY_CONNECTED"):
+        return None
+    data = constants[1]
+    schema = load_schema()
+    if data is None or inputs[1].type == schema.TensorType.FLOAT32:
+        return None
+    if not name.startswith("Gxnor"):
+        return data.view(np.int8)
+    options = bytes(bytearray(op.customOptions))
+    kind = Conv2DOptions if name == CONV_2D else FullyConnectedOptions
+    read: Any = kind.from_bytes(options)
+    records = data.view("<i4").reshape(inputs[1].shape).astype(np.int32)
+    taps = records.shape[1] - 1
+    height = getattr(read, "kernel_height", 1)
+    return packing.unpack_weights(
+        records,
+        read.output_channels,
+        height,
+        taps // height // read.input_channels,
+        read.input_channels,
+    )
+
+
+def _macs(
+    name: str,
+    op: Any,
+    inputs: list[Any],
+    states: npt.NDArray[np.int8] | None,
+    shape: tuple[int, ...],
+) -> int:
+    if states is None:
+        return 0
+    if name in (FULLY_CONNECTED, "FULLY_CONNECTED"):
+        return states.size
+    if name == CONV_2D:
+        options = Conv2DOptions.from_bytes(bytes(bytearray(op.customOptions)))
+        height, width = (int(size) for size in inputs[0].shape[1:3])
+        return states.size * math.prod(options.conv_size(height, width))
+    return states.size * math.prod(shape[1:3])

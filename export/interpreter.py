@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a `.tflite` file in the LiteRT interpreter."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from .delegate import load_delegate
+from .op_schema import CONV_2D, FULLY_CONNECTED
+
+
+class Runner:
+    """A file in an interpreter, with the delegate where it needs it.
+
+    Args:
+        data: Content of a `.tflite` file.
+        num_threads: Threads of the interpreter.
+        xnnpack: Whether LiteRT may use its default delegate.
+
+    Raises:
+        ValueError: If `data` is no `.tflite` file.
+        FileNotFoundError: If the file needs the delegate library, which is
+            missing.
+    """
+
+    def __init__(
+        self, data: bytes, num_threads: int = 1, xnnpack: bool = True
+    ) -> None:
+        delegates = []
+        if uses_custom_ops(data):
+            delegates.append(load_delegate())
+        resolver = (
+            OpResolverType.AUTO
+            if xnnpack
+            else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
+        self._interpreter = Interpreter(
+            model_content=data,
+            experimental_delegates=delegates,
+            experimental_op_resolver_type=resolver,
+            num_threads=num_threads,
+        )
+        signature = self._interpreter.get_signature_list()["serving_default"]
+        self._input = signature["inputs"][0]
+        self._runner = self._interpreter.get_signature_runner()
+
+    def __call__(self, x: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Outputs by name for a batch of inputs."""
+        outputs: dict[str, npt.NDArray[Any]] = self._runner(**{self._input: x})
+        return outputs
+
+    def load(self, x: npt.NDArray[Any]) -> None:
+        """Sets the inputs that `invoke` will use, for timing."""
+        index = self._interpreter.get_input_details()[0]["index"]
+        self._interpreter.resize_tensor_input(index, x.shape)
+        self._interpreter.allocate_tensors()
+        self._interpreter.set_tensor(index, np.ascontiguousarray(x))
+
+    def invoke(self) -> None:
+        """Runs once on the loaded inputs."""
+        self._interpreter.invoke()
+
+
+def uses_custom_ops(data: bytes) -> bool:
+    """Whether a file names one of the custom ops of this library."""
+    return CONV_2D.encode() in data or FULLY_CONNECTED.encode() in data

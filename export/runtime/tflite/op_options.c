@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "op_options.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "flexbuffer_map.h"
+
+enum { kVersion = 1 };
+
+/* An option, its place in the parameters and its smallest value. */
+typedef struct option {
+  const char* name;
+  size_t offset;
+  int32_t least;
+} option;
+
+#define SIZE(name) {#name, offsetof(gxnor_conv2d_params, name), 1}
+#define PAD(name) {#name, offsetof(gxnor_conv2d_params, name), 0}
+
+static const char kVersionName[] = "version";
+
+static const option kFullyConnectedOptions[] = {
+    SIZE(input_channels),
+    SIZE(output_channels),
+};
+
+static const option kConv2dOptions[] = {
+    SIZE(input_channels),    SIZE(output_channels), SIZE(kernel_height),
+    SIZE(kernel_width),      SIZE(stride_height),   SIZE(stride_width),
+    SIZE(dilation_height),   SIZE(dilation_width),  PAD(pad_top),
+    PAD(pad_bottom),         PAD(pad_left),         PAD(pad_right),
+    SIZE(pool_height),       SIZE(pool_width),      SIZE(pool_stride_height),
+    SIZE(pool_stride_width), PAD(pool_pad_top),     PAD(pool_pad_bottom),
+    PAD(pool_pad_left),      PAD(pool_pad_right),
+};
+
+#undef SIZE
+#undef PAD
+
+gxnor_op gxnor_op_from_name(const char* name) {
+  if (strcmp(name, "GxnorConv2D") == 0) return GXNOR_OP_CONV_2D;
+  if (strcmp(name, "GxnorFullyConnected") == 0) return GXNOR_OP_FULLY_CONNECTED;
+  return GXNOR_OP_UNKNOWN;
+}
+
+void gxnor_copy_printable(const char* text, char* copy, size_t copy_size) {
+  size_t i = 0;
+  for (; i + 1 < copy_size && text[i] != '\0'; ++i) {
+    copy[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+  }
+  copy[i] = '\0';
+}
+
+/* Finds the table of an op's options. */
+static const option* options_of(gxnor_op op, size_t* count) {
+  if (op == GXNOR_OP_CONV_2D) {
+    *count = sizeof kConv2dOptions / sizeof kConv2dOptions[0];
+    return kConv2dOptions;
+  }
+  *count = sizeof kFullyConnectedOptions / sizeof kFullyConnectedOptions[0];
+  return kFullyConnectedOptions;
+}
+
+/* Checks that the map has our version, and that all its entries are numbers.
+ * Other versions may have other options, so this comes first. */
+static bool check_version(const gxnor_flexbuffer_map* map, char* message) {
+  bool found = false;
+  int64_t version = 0;
+  for (size_t i = 0; i < map->count; ++i) {
+    const char* key;
+    int64_t value;
+    if (!gxnor_flexbuffer_map_get(map, i, &key, &value)) {
+      snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
+               "entry %zu of its options is no integer; the file is damaged",
+               i);
+      return false;
+    }
+    if (strcmp(key, kVersionName) == 0) {
+      found = true;
+      version = value;
+    }
+  }
+  if (!found) {
+    snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
+             "option `version` is missing; export the model again");
+    return false;
+  }
+  if (version != kVersion) {
+    snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
+             "option `version` is %" PRId64
+             ", but this delegate knows version %d; update gxnor_tf, or "
+             "export the model again",
+             version, kVersion);
+    return false;
+  }
+  return true;
+}
+
+/* Stores one entry of the map; `seen` has one flag for each option. */
+static bool store(const char* key, int64_t value, const option* options,
+                  size_t count, bool* seen, gxnor_conv2d_params* params,
+                  char* message) {
+  char name[48];
+  for (size_t i = 0; i < count; ++i) {
+    const option* const o = &options[i];
+    if (strcmp(key, o->name) != 0) continue;
+    if (seen[i] || value < o->least || value > INT32_MAX) {
+      snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
+               seen[i] ? "option `%s` is there twice, the second time as "
+                         "%" PRId64 "; export the model again"
+                       : "option `%s` is %" PRId64
+                         ", out of range; export the model again",
+               o->name, value);
+      return false;
+    }
+    seen[i] = true;
+    *(int32_t*)(void*)((char*)params + o->offset) = (int32_t)value;
+    return true;
+  }
+  gxnor_copy_printable(key, name, sizeof name);
+  snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
+           "option `%s` is unknown in version %d; update gxnor_tf, or export "
+           "the model again",
+           name, kVersion);
+  return false;
+}
+
+bool gxnor_op_read_options(gxnor_op op, const void* buffer, size_t size,
+                           gxnor_conv2d_params* params,
+                           char message[GXNOR_OPTIONS_MESSAGE_SIZE]) {
+  size_t count;
+  const option* const options = options_of(op, &count);
+  bool seen[sizeof kConv2dOptions / sizeof kConv2dOptions[0]] = {false};
+  gxnor_flexbuffer_map map;
+
+  memset(params, 0, sizeof *params);
+  /* The bound on the entries keeps damaged files from taking long. */
+  if (!gxnor_flexbuffer_map_open(buffer, size, &map) || map.count > 64) {
+    snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
+             "its options, %zu bytes, are no flexbuffer map of integers; the "
+             "file is damaged, export the model again",
+             size);
+    return false;
+  }
+  if (!check_version(&map, message)) return false;
+  for (size_t i = 0; i < map.count; ++i) {
+    const char* key;
+    int64_t value;
+    gxnor_flexbuffer_map_get(&map, i, &key, &value);
+    if (strcmp(key, kVersionName) != 0 &&
+        !store(key, value, options, count, seen, params, message)) {
+      return false;
+    }
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (!seen[i]) {
+      snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
+               "option `%s` is missing; export the model again",
+               options[i].name);
+      return false;
+    }
+  }
+  return true;
+}

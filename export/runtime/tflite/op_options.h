@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The custom ops' names and options; export/op_schema.py has the same. */
+#ifndef GXNOR_OP_OPTIONS_H_
+#define GXNOR_OP_OPTIONS_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "gxnor/types.h"
+
+typedef enum gxnor_op {
+  GXNOR_OP_UNKNOWN,
+  GXNOR_OP_CONV_2D,
+  GXNOR_OP_FULLY_CONNECTED,
+} gxnor_op;
+
+/* Room for every text that gxnor_op_read_options writes. */
+#define GXNOR_OPTIONS_MESSAGE_SIZE 256
+
+/* Finds an op by the name in the model. */
+gxnor_op gxnor_op_from_name(const char* name);
+
+/* Reads the options of an op into *params: channels, and of a convolution the
+ * kernel and the pool; all other members are 0. The bytes may be anything.
+ *
+ * Returns false if the version is unknown, an option is missing, unknown or
+ * out of range, or the bytes are no options at all; `message` then says so. */
+bool gxnor_op_read_options(gxnor_op op, const void* options, size_t size,
+                           gxnor_conv2d_params* params,
+                           char message[GXNOR_OPTIONS_MESSAGE_SIZE]);
+
+/* Copies a text from a model, cut and with `?` for what cannot be printed. */
+void gxnor_copy_printable(const char* text, char* copy, size_t copy_size);
+
+#endif /* GXNOR_OP_OPTIONS_H_ */

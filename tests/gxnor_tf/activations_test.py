@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Forward values and surrogate derivatives, against the formula."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gxnor_tf import DiscreteSpace
+from gxnor_tf.activations import discretize, thresholds
+
+MODES = {
+    "eager": lambda f: f,
+    "graph": tf.function,
+    "xla": lambda f: tf.function(f, jit_compile=True),
+}
+
+
+def value_and_gradient(x, mode="eager", **kwargs):
+    def evaluate(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = discretize(x, **kwargs)
+        return y, tape.gradient(y, x)
+
+    y, gradient = MODES[mode](evaluate)(tf.constant(x, tf.float32))
+    return y.numpy(), gradient.numpy()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ternary_rectangular_at_the_edges(mode):
+    """r = 0.5, a = 0.25: jumps at +-0.5, window edges are inside."""
+    below = np.nextafter(np.float32(0.25), np.float32(0))
+    above = np.nextafter(np.float32(0.75), np.float32(1))
+    over = np.nextafter(np.float32(0.5), np.float32(1))
+    x = [0, below, 0.25, 0.5, over, 0.75, above, 2]
+    for sign in (1, -1):
+        y, gradient = value_and_gradient(
+            np.multiply(x, sign),
+            mode,
+            zero_window=0.5,
+            derivative_width=0.25,
+        )
+        assert y.tolist() == [0, 0, 0, 0, sign, sign, sign, sign]
+        assert gradient.tolist() == [0, 0, 2, 2, 2, 2, 0, 0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ternary_triangular(mode):
+    x = [0, 0.25, 0.375, 0.5, 0.625, 0.75, 1]
+    for sign in (1, -1):
+        _, gradient = value_and_gradient(
+            np.multiply(x, sign),
+            mode,
+            derivative="triangular",
+            derivative_width=0.25,
+        )
+        assert gradient.tolist() == [0, 0, 2, 4, 2, 0, 0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_binary(mode):
+    x = [-2, -1, -0.5, -0.0, 0.0, 0.5, 1, 2]
+    y, gradient = value_and_gradient(
+        x, mode, space=DiscreteSpace(0), zero_window=0, derivative_width=1
+    )
+    assert y.tolist() == [-1, -1, -1, 1, 1, 1, 1, 1]
+    assert gradient.tolist() == [0, 1, 1, 1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("half_range", [1.0, 3.0])
+@pytest.mark.parametrize("derivative", ["rectangular", "triangular"])
+def test_multi_level_against_the_formula(n, half_range, derivative):
+    space, r, a = DiscreteSpace(n, half_range), 0.3 * half_range, 0.11
+    # A grid that meets no jump and no window edge.
+    x = np.linspace(-1.5 * half_range, 1.5 * half_range, 4001) + 1.7e-5
+    parts = 2 ** (n - 1)
+    jumps = r + (half_range - r) * np.arange(parts) / parts
+    distance = np.abs(np.abs(x)[:, None] - jumps)
+    level = (np.abs(x)[:, None] > jumps).sum(1)
+    step = 2 * half_range / 2**n
+    pulse = (
+        (distance <= a) / (2 * a)
+        if derivative == "rectangular"
+        else np.maximum(1 - distance / a, 0) / a
+    )
+    y, gradient = value_and_gradient(
+        x,
+        space=space,
+        zero_window=r,
+        derivative=derivative,
+        derivative_width=a,
+    )
+    np.testing.assert_allclose(y, np.sign(x) * level * step, rtol=1e-6)
+    # float32 against float64: a few ulp of the distance, times 1 / a^2.
+    np.testing.assert_allclose(
+        gradient, step * pulse.sum(1), rtol=1e-5, atol=2e-4
+    )
+    assert np.isclose(np.abs(y).max(), half_range)
+
+
+@pytest.mark.parametrize("n", range(8))
+def test_pulses_have_the_area_of_the_jumps(n):
+    """The integral of the derivative is the rise of the function."""
+    space = DiscreteSpace(n)
+    r = 0.0 if n == 0 else 0.5
+    x = np.linspace(-3, 3, 600_001)
+    for derivative in ("rectangular", "triangular"):
+        _, gradient = value_and_gradient(
+            x,
+            space=space,
+            zero_window=r,
+            derivative=derivative,
+            derivative_width=0.25,
+        )
+        # Every jump of |x| counts on both sides; binary has one jump at 0.
+        assert np.sum(gradient, dtype=np.float64) * 1e-5 == pytest.approx(
+            2.0, abs=2e-3
+        )
+
+
+def test_nan_gives_the_closed_gate():
+    y, _ = value_and_gradient([np.nan, np.inf, -np.inf])
+    assert y.tolist() == [0, 1, -1]
+
+
+def test_thresholds_do_not_depend_on_dtype():
+    x = tf.constant([0.25, 0.5, 0.75, 1.0], tf.bfloat16)
+    y = discretize(x, DiscreteSpace(2), 0.5)
+    assert y.dtype == tf.bfloat16
+    assert y.numpy().tolist() == [0, 0, 0.5, 1]
+    assert [float(t) for t in thresholds(DiscreteSpace(3), 0.0)] == [
+        0,
+        0.25,
+        0.5,
+        0.75,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "text"),
+    [
+        ({"zero_window": -0.1}, "`zero_window` must be .* >= 0"),
+        ({"zero_window": np.nan}, "zero_window=nan"),
+        ({"derivative_width": 0.0}, "`derivative_width` must be .* > 0"),
+        ({"derivative_width": -1.0}, "derivative_width=-1.0"),
+        ({"derivative_width": np.inf}, "derivative_width=inf"),
+        ({"derivative": "gauss"}, "derivative='gauss'"),
+        (
+            {"space": DiscreteSpace(0), "zero_window": 0.5},
+            "binary activation has no zero",
+        ),
+        (
+            {"space": DiscreteSpace(2), "zero_window": 1.0},
+            "must be < `half_range`",
+        ),
+    ],
+)
+def test_bad_arguments(kwargs, text):
+    with pytest.raises(ValueError, match=text):
+        discretize(tf.zeros(3), **kwargs)
+
+
+def test_space_must_be_a_space():
+    with pytest.raises(TypeError, match="must be a DiscreteSpace"):
+        discretize(tf.zeros(3), space=1)

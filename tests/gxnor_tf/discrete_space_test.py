@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The discrete space Z_N."""
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from gxnor_tf import DiscreteSpace
+
+spaces = st.builds(
+    DiscreteSpace, st.integers(0, 7), st.floats(0.0625, 64, width=32)
+)
+
+
+@hypothesis.given(spaces)
+def test_definition(space):
+    """Z_N = {-H + k dz}, dz = 2H / 2^N."""
+    count = 2 if space.n == 0 else 2**space.n + 1
+    step = 2 * space.half_range / (count - 1)
+    assert space.num_states == count == len(space.states)
+    assert space.step == pytest.approx(step)
+    expected = -space.half_range + step * np.arange(count)
+    np.testing.assert_allclose(
+        space.values, expected, atol=1e-6 * space.half_range
+    )
+    assert space.states.dtype == np.int8
+    assert (np.diff(space.states.astype(int)) == space.state_stride).all()
+    assert space.contains(space.states)
+    assert not space.contains([space.max_state + 1])
+    assert space.contains([0]) == (space.n > 0)
+
+
+@hypothesis.given(spaces, st.lists(st.floats(-200, 200), min_size=1))
+def test_nearest_state_is_nearest(space, values):
+    states = space.nearest_states(values).numpy()
+    assert space.contains(states)
+    found = np.abs(states * space.unit - values)
+    best = np.abs(space.values[None] - np.array(values)[:, None]).min(1)
+    np.testing.assert_allclose(found, best, atol=1e-4)
+
+
+@hypothesis.given(spaces)
+def test_states_are_their_own_nearest(space):
+    nearest = space.nearest_states(space.values).numpy()
+    assert (nearest == space.states).all()
+
+
+@hypothesis.given(spaces)
+def test_config_round_trip(space):
+    assert DiscreteSpace.from_config(space.get_config()) == space
+    assert DiscreteSpace.from_config(space) is space
+
+
+@pytest.mark.parametrize("n", [-1, 8, 100])
+def test_n_outside_the_range(n):
+    with pytest.raises(ValueError, match=rf"0..7.*Received: n={n}"):
+        DiscreteSpace(n)
+
+
+@pytest.mark.parametrize("n", [1.0, "1", None, True])
+def test_n_must_be_an_integer(n):
+    with pytest.raises(TypeError, match="`n` must be an integer"):
+        DiscreteSpace(n)
+
+
+@pytest.mark.parametrize("half_range", [0, -1.0, np.nan, np.inf])
+def test_half_range_outside_the_range(half_range):
+    with pytest.raises(ValueError, match="`half_range` must be"):
+        DiscreteSpace(1, half_range)
+
+
+def test_nearest_state_of_nan():
+    with pytest.raises(ValueError, match="must be finite"):
+        DiscreteSpace(1).nearest_states([0.0, np.nan])
+
+
+def test_from_config_refuses_other_things():
+    with pytest.raises(TypeError, match=r"DiscreteSpace\(n\)"):
+        DiscreteSpace.from_config(1)

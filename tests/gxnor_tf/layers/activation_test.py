@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DiscreteActivation; the formulas are tested in activations_test.py."""
+
+import keras
+import numpy as np
+import pytest
+
+from gxnor_tf import DiscreteActivation, DiscreteSpace, activations
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {},
+        {"space": DiscreteSpace(0), "derivative_width": 1.0},
+        {"space": DiscreteSpace(3, 2.0), "derivative": "triangular"},
+        {"zero_window": 0.1},
+    ],
+)
+def test_is_discretize_and_survives_saving(kwargs, tmp_path):
+    layer = DiscreteActivation(**kwargs)
+    x = np.linspace(-3, 3, 101, dtype=np.float32).reshape(1, 101)
+    expected = activations.discretize(
+        keras.ops.convert_to_tensor(x),
+        layer.space,
+        layer.zero_window,
+        layer.derivative,
+        layer.derivative_width,
+    )
+    assert (layer(x).numpy() == expected.numpy()).all()
+    model = keras.Sequential([keras.Input((101,)), layer])
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert (again(x).numpy() == expected.numpy()).all()
+    assert again.layers[0].get_config() == layer.get_config()
+
+
+def test_default_window_suits_the_space():
+    assert DiscreteActivation().zero_window == 0.5
+    assert DiscreteActivation(DiscreteSpace(0)).zero_window == 0
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="zero_window=-1"):
+        DiscreteActivation(zero_window=-1)
+    with pytest.raises(ValueError, match="derivative_width=0"):
+        DiscreteActivation(derivative_width=0)
+    with pytest.raises(TypeError, match="Received: 2"):
+        DiscreteActivation(2)

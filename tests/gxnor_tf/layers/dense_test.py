@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DiscreteDense."""
+
+import pytest
+
+from gxnor_tf import DiscreteDense, DiscreteSpace
+from tests.gxnor_tf.layers.layer_conformance import LayerConformance
+
+
+class TestDense(LayerConformance):
+    layer_class = DiscreteDense
+    input_shape = (7,)
+    examples = [
+        {"units": 4},
+        {"units": 3, "use_bias": True, "bias_initializer": "ones"},
+        {"units": 5, "weight_space": DiscreteSpace(0, 0.3)},
+        {"units": 5, "weight_space": DiscreteSpace(3)},
+    ]
+
+    def float_operation(self, layer, x, values):
+        return x @ values
+
+
+class TestDenseOnPositions(TestDense):
+    input_shape = (4, 5, 7)
+
+
+@pytest.mark.parametrize("units", [0, -1, 2.5, "3"])
+def test_units(units):
+    with pytest.raises(ValueError, match="`units` must be a positive"):
+        DiscreteDense(units)
+
+
+def test_unknown_depth():
+    with pytest.raises(ValueError, match="must be known"):
+        DiscreteDense(3).build((None, None))
