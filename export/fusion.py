@@ -127,10 +127,11 @@ def fuse(model: keras.Model, input_scale: float = 1 / 128) -> Program:
 
 def _blocks(model: keras.Model) -> list[_Block]:
     """Cuts the chain of layers into blocks, checking their order."""
+    chain = read_chain(model)
     blocks: list[_Block] = []
     shape = tuple(model.inputs[0].shape[1:])
     flattened = len(shape) == 1
-    for layer in read_chain(model):
+    for layer in chain:
         if layer.compute_dtype != "float32":
             raise ExportError(
                 f"Layer `{layer.name}` computes in {layer.compute_dtype}, "
@@ -339,7 +340,9 @@ def _fuse_block(
     )
 
 
-def _evaluate(block: _Block, scale: float) -> Callable[[Int32Array], Int32Array]:
+def _evaluate(
+    block: _Block, scale: float
+) -> Callable[[Int32Array], Int32Array]:
     """The states that Keras gives for integer sums `(points, channels)`."""
     unit = block.activation.space.unit
 

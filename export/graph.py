@@ -43,19 +43,30 @@ def read_chain(model: keras.Model) -> list[keras.layers.Layer]:
         for layer in model.layers
         if not isinstance(layer, keras.layers.InputLayer)
     ]
+    if isinstance(model, keras.Sequential):
+        for layer in layers:
+            _refuse_model(layer)
+        return layers
     consumers: dict[int, list[keras.layers.Layer]] = {}
     for layer in layers:
-        for tensor in _single_call_inputs(layer):
+        for tensor in _inputs(layer):
             consumers.setdefault(id(tensor), []).append(layer)
     chain = []
     tensor = model.inputs[0]
     while tensor is not model.outputs[0]:
         found = consumers.get(id(tensor), [])
-        if len(found) != 1:
-            names = [layer.name for layer in found]
+        before = f"`{chain[-1].name}`" if chain else "the input"
+        if not found:
+            # Keras tells only the first call of a layer.
             raise ExportError(
-                f"The output of `{chain[-1].name if chain else 'the input'}` "
-                f"must go to one layer. Received: {names}. Branches cannot be "
+                f"The layer after {before} is shared: it was called before "
+                "with another input. Export needs every layer to be called "
+                "once."
+            )
+        if len(found) > 1:
+            raise ExportError(
+                f"The output of {before} goes to {len(found)} layers: "
+                f"{[layer.name for layer in found]}. Branches cannot be "
                 "exported; use a chain of layers."
             )
         chain.append(found[0])
@@ -63,20 +74,10 @@ def read_chain(model: keras.Model) -> list[keras.layers.Layer]:
     return chain
 
 
-def _single_call_inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
-    """The input tensors of a layer that is called once."""
-    if isinstance(layer, keras.Model):
-        raise ExportError(
-            f"`{layer.name}` is a model inside a model, which cannot be "
-            "exported. Put its layers into the outer model."
-        )
-    try:
-        tensors = layer.input
-    except (AttributeError, ValueError) as error:
-        raise ExportError(
-            f"Layer `{layer.name}` is called more than once or never. "
-            "Export needs every layer to be called exactly once."
-        ) from error
+def _inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
+    """The input tensor of a layer's first call."""
+    _refuse_model(layer)
+    tensors = layer.input
     tensors = tensors if isinstance(tensors, list) else [tensors]
     if len(tensors) != 1:
         raise ExportError(
@@ -85,3 +86,11 @@ def _single_call_inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
             "chain of layers."
         )
     return tensors
+
+
+def _refuse_model(layer: keras.layers.Layer) -> None:
+    if isinstance(layer, keras.Model):
+        raise ExportError(
+            f"`{layer.name}` is a model inside a model, which cannot be "
+            "exported. Put its layers into the outer model."
+        )

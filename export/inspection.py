@@ -75,9 +75,7 @@ def inspect(data: bytes) -> list[OpRow]:
                 op=name,
                 name=output.name.decode(),
                 output_shape=shape,
-                constant_bytes=sum(
-                    len(c) for c in constants if c is not None
-                ),
+                constant_bytes=sum(len(c) for c in constants if c is not None),
                 macs=_macs(name, op, inputs, states, shape),
                 zero_share=(
                     None if states is None else float(np.mean(states == 0))

@@ -131,9 +131,7 @@ def to_builtin(program: Program, include_activations: bool = False) -> bytes:
             tensor = _add_sums(builder, op, tensor, scale, peak)
             tensor = _add_tail(builder, program, tensor)
         else:
-            tensor = _add_ternary(
-                builder, op, op.thresholds, tensor, scale
-            )
+            tensor = _add_ternary(builder, op, op.thresholds, tensor, scale)
             outputs[op.output_name] = tensor
         scale, peak = 1.0, 1
     return _finish(
@@ -321,9 +319,7 @@ def _add_int8_op(
         builder.constant(
             f"{name}/bias",
             bias,
-            quantization=Quantization(
-                per_channel * np.float32(scale), axis=0
-            ),
+            quantization=Quantization(per_channel * np.float32(scale), axis=0),
         ),
     ]
     shape = (
@@ -400,4 +396,7 @@ def _finish(
 def output_names(program: Program) -> Sequence[str]:
     """Names of the outputs of a file that includes its activations."""
     names = [op.output_name for op in program.ops if op.thresholds is not None]
-    return [program.output_name, *(n for n in names if n != program.output_name)]
+    return [
+        program.output_name,
+        *(n for n in names if n != program.output_name),
+    ]

@@ -58,7 +58,9 @@ class Window:
                 missing = (outputs - 1) * strides[axis] + extent
                 total = max(missing - input_size[axis], 0)
                 pads[2 * axis : 2 * axis + 2] = total // 2, total - total // 2
-        return cls(size, strides, dilation, (pads[0], pads[1], pads[2], pads[3]))
+        return cls(
+            size, strides, dilation, (pads[0], pads[1], pads[2], pads[3])
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

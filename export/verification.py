@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from gxnor_tf.probe import probe
+
 from . import fusion, lowering, packing
 from .conversion import Ops
 from .interpreter import Runner
@@ -74,11 +76,8 @@ def compare(
     lower = lowering.to_custom if ops == "custom" else lowering.to_builtin
     runner = Runner(lower(program, include_activations=True))
     names = lowering.output_names(program)
-    probe = keras.Model(
-        model.inputs[0], {name: model.get_layer(name).output for name in names}
-    )
     # A graph, not XLA: XLA fuses multiply and add into one rounding.
-    evaluate = tf.function(probe, reduce_retracing=True)
+    evaluate = tf.function(probe(model, names), reduce_retracing=True)
     activations = {name: 0 for name in _activation_ops(program)}
     differing = dict(activations)
     differing_samples = 0

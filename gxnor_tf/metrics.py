@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.layers.activation import DiscreteActivation
+from gxnor_tf.probe import probe
 
 
 def weight_zero_shares(model: keras.Model) -> dict[str, float]:
@@ -63,18 +64,17 @@ def activation_zero_shares(
     x = np.asarray(x)
     if len(x) == 0:
         raise ValueError("`x` must hold at least one sample. Received: none.")
-    outputs = {
-        layer.name: layer.output
+    names = [
+        layer.name
         for layer in model.layers
         if isinstance(layer, DiscreteActivation)
-    }
-    if not outputs:
+    ]
+    if not names:
         return {}
-    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-    probe = keras.Model(inputs, outputs)
-    zeros = dict.fromkeys(outputs, 0.0)
+    evaluate = probe(model, names)
+    zeros = dict.fromkeys(names, 0.0)
     for start in range(0, len(x), batch_size):
         batch = x[start : start + batch_size]
-        for name, y in probe(batch, training=False).items():
+        for name, y in evaluate(batch, training=False).items():
             zeros[name] += float(np.mean(y.numpy() == 0)) * len(batch)
     return {name: total / len(x) for name, total in zeros.items()}

@@ -50,7 +50,7 @@ def split(bounded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def transition_probability(
     residue: tf.Tensor, transition_gain: float
 ) -> tf.Tensor:
-    """tau = tanh(m |nu| / dz), for a residue in steps."""
+    """Tau = tanh(m |nu| / dz), for a residue in steps."""
     return tf.math.tanh(transition_gain * tf.math.abs(residue))
 
 

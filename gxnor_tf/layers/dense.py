@@ -66,9 +66,7 @@ class DiscreteDense(DiscreteKernelLayer):
                 f"be known. Received: input_shape={input_shape}"
             )
         self.add_kernel((depth, self.units), self.units)
-        self.input_spec = keras.layers.InputSpec(
-            min_ndim=2, axes={-1: depth}
-        )
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: depth})
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Applies the layer."""

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 import gxnor_tf
+from gxnor_tf.probe import probe
 
 INPUT_SCALE = 1 / 128
 
@@ -44,10 +45,7 @@ def keras_outputs(
     model: keras.Model, names: list[str], x: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Outputs of the named layers, computed by Keras op by op."""
-    probe = keras.Model(
-        model.inputs, {n: model.get_layer(n).output for n in names}
-    )
-    outputs: dict[str, Any] = probe(
+    outputs: dict[str, Any] = probe(model, names)(
         x.astype(np.float32) * INPUT_SCALE, training=False
     )
     return {name: np.asarray(value) for name, value in outputs.items()}

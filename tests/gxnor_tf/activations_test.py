@@ -28,7 +28,7 @@ def value_and_gradient(x, mode="eager", **kwargs):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_ternary_rectangular_at_the_edges(mode):
-    """r = 0.5, a = 0.25: jumps at +-0.5, window edges are inside."""
+    """R = 0.5, a = 0.25: jumps at +-0.5, window edges are inside."""
     below = np.nextafter(np.float32(0.25), np.float32(0))
     above = np.nextafter(np.float32(0.75), np.float32(1))
     over = np.nextafter(np.float32(0.5), np.float32(1))

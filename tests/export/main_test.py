@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line, the files it reads and writes, and its table."""
+
+import os
+import pathlib
+import stat
+
+import keras
+import numpy as np
+import pytest
+
+from export import __main__ as command_line
+from export import conversion, files, inspection
+from tests.export import nets
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    nets.paper_like(0).save(path)
+    return path
+
+
+def run(*arguments):
+    return command_line.main([str(a) for a in arguments])
+
+
+@pytest.mark.parametrize("ops", ["custom", "builtin"])
+def test_exports_and_inspects(ops, model_path, tmp_path, capsys):
+    output = tmp_path / "model.tflite"
+    status = run(model_path, f"--output={output}", f"--ops={ops}", "--inspect")
+    assert status == 0
+    data = output.read_bytes()
+    assert data == conversion.convert(files.load_model(model_path), ops)
+    printed = capsys.readouterr().out
+    assert f"{len(data):,} bytes" in printed
+    assert ("GxnorConv2D" in printed) == (ops == "custom")
+    assert all(len(line) <= 80 for line in printed.splitlines()[:-1])
+    assert run(output, "--inspect") == 0
+    assert capsys.readouterr().out in printed
+
+
+def test_new_file_has_the_usual_rights(model_path, tmp_path):
+    run(model_path, f"--output={tmp_path / 'a.tflite'}")
+    (tmp_path / "plain").write_bytes(b"")
+    modes = {
+        stat.S_IMODE(os.stat(tmp_path / name).st_mode)
+        for name in ("a.tflite", "plain")
+    }
+    assert len(modes) == 1
+
+
+def test_include_dir(capsys):
+    assert run("--include_dir") == 0
+    folder = pathlib.Path(capsys.readouterr().out.strip())
+    assert (folder / "gxnor" / "conv2d.h").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["{model}"], "--output, --inspect or both"),
+        ([], "model file is needed"),
+        (["{model}", "--output=x", "--ops=float"], "invalid choice"),
+    ],
+)
+def test_usage_errors(arguments, text, model_path, capsys):
+    with pytest.raises(SystemExit):
+        run(*[a.format(model=model_path) for a in arguments])
+    assert text in capsys.readouterr().err
+
+
+def test_unwritable_outputs_fail_before_the_conversion(
+    model_path, tmp_path, capsys, monkeypatch
+):
+    def never(*args, **kwargs):
+        raise AssertionError("converted in vain")
+
+    monkeypatch.setattr(command_line, "convert", never)
+    assert run(model_path, f"--output={tmp_path / 'no' / 'm.tflite'}") == 1
+    assert "does not exist. Create it first" in capsys.readouterr().err
+    assert run(model_path, f"--output={tmp_path}") == 1
+    assert "is a folder" in capsys.readouterr().err
+    monkeypatch.setattr(os, "access", lambda *args: False)
+    assert run(model_path, f"--output={tmp_path / 'm.tflite'}") == 1
+    assert "is not writable" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_failed_write_leaves_what_was_there(
+    there_before, tmp_path, monkeypatch
+):
+    output = tmp_path / "model.tflite"
+    if there_before:
+        output.write_bytes(b"before")
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_atomically(output, b"after")
+    assert [p.name for p in tmp_path.iterdir()] == (
+        ["model.tflite"] if there_before else []
+    )
+    if there_before:
+        assert output.read_bytes() == b"before"
+
+
+def test_failed_export_leaves_no_file(tmp_path, capsys):
+    path = tmp_path / "plain.keras"
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(path)
+    output = tmp_path / "plain.tflite"
+    output.write_bytes(b"before")
+    assert run(path, f"--output={output}") == 1
+    assert "before the first discrete layer" in capsys.readouterr().err
+    assert output.read_bytes() == b"before"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "text"])
+def test_damaged_keras_files(damage, model_path, tmp_path, capsys):
+    path = tmp_path / "damaged.keras"
+    whole = model_path.read_bytes()
+    content = {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "text": b"this is no model\n" * 40,
+    }
+    if damage != "missing":
+        path.write_bytes(content[damage])
+    assert run(path, "--inspect") == 1
+    error = capsys.readouterr().err
+    assert str(path) in error
+    assert ("no model file" in error) == (damage == "missing")
+
+
+def test_damaged_tflite_files(tmp_path, capsys):
+    whole = conversion.convert(nets.dense_only(0))
+    path = tmp_path / "damaged.tflite"
+    rng = np.random.default_rng(0)
+    for size in (0, 3, 8, 40, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert run(path, "--inspect") == 1
+        assert "tflite" in capsys.readouterr().err
+    for _ in range(60):  # any damage is an error or a table, never a crash
+        damaged = bytearray(whole)
+        for position in rng.integers(8, len(whole), 20):
+            damaged[position] = rng.integers(256)
+        path.write_bytes(bytes(damaged))
+        assert run(path, "--inspect") in (0, 1)
+
+
+def test_tflite_is_not_exported_again(tmp_path, capsys):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(conversion.convert(nets.dense_only(0)))
+    assert run(path, f"--output={tmp_path / 'b.tflite'}") == 1
+    assert "is exported already" in capsys.readouterr().err
+
+
+def test_rows_of_both_forms_agree():
+    model = nets.paper_like(3)
+    layers = [x for x in model.layers if hasattr(x, "kernel")]
+    zeros = [np.mean(x.kernel.numpy() == 0) for x in layers]
+    # 5x5x2x9 over 10x9, 3x3x9x37 over 5x4, 2*2*37 * 33, 33 * 10.
+    macs = [450 * 90, 2997 * 20, 148 * 33, 330]
+    macs[2] = layers[2].kernel.shape[0] * 33
+    for ops in ("custom", "builtin"):
+        data = conversion.convert(model, ops)
+        rows = [r for r in inspection.inspect(data) if r.macs]
+        assert [row.zero_share for row in rows] == pytest.approx(zeros)
+        found = [row.macs for row in rows]
+        # The builtin form computes the last sums in saturating windows.
+        assert found[:3] == macs[:3]
+        assert found[3] % macs[3] == 0
+
+
+def test_unknown_ops():
+    with pytest.raises(ValueError, match="ops='float'"):
+        conversion.convert(nets.dense_only(0), "float")

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The comparison counts what differs, and sees a difference."""
+
+import numpy as np
+import pytest
+
+from export import lowering, packing, verification
+from tests.export import nets
+
+
+@pytest.mark.parametrize("ops", ["custom", "builtin"])
+@pytest.mark.parametrize("make", nets.ALL)
+def test_nothing_differs(make, ops):
+    model = make(2)
+    x = nets.images(model, 30, 2)
+    result = verification.compare(model, x, ops, batch_size=16)
+    assert result.samples == 30
+    assert result.differing_samples == 0
+    assert set(result.differing_activations.values()) == {0}
+    assert all(n % 30 == 0 and n > 0 for n in result.activations.values())
+    assert (result.outputs == result.keras_outputs).all()
+    table = verification.format_comparison(result)
+    assert len(table.splitlines()) == len(result.activations) + 2
+
+
+def test_a_wrong_sign_is_seen(monkeypatch):
+    """The counts are not zero by construction."""
+    pack = packing.pack_weights
+    monkeypatch.setattr(lowering.packing, "pack_weights", lambda w: pack(-w))
+    model = nets.paper_like(0)
+    x = nets.images(model, 40, 0)
+    result = verification.compare(model, x, "custom")
+    assert sum(result.differing_activations.values()) > 0
+    assert result.differing_samples > 0
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((2, 45), np.uint8),
+        np.zeros((2, 44), np.int8),
+        np.zeros((0, 45), np.int8),
+    ],
+)
+def test_wrong_inputs(x):
+    with pytest.raises(ValueError, match="int8 and hold at least one"):
+        verification.compare(nets.dense_only(0), x)
