@@ -51,7 +51,7 @@ def read_chain(model: keras.Model) -> list[keras.layers.Layer]:
     for layer in layers:
         for tensor in _inputs(layer):
             consumers.setdefault(id(tensor), []).append(layer)
-    chain = []
+    chain: list[keras.layers.Layer] = []
     tensor = model.inputs[0]
     while tensor is not model.outputs[0]:
         found = consumers.get(id(tensor), [])

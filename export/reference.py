@@ -82,16 +82,13 @@ def max_pool(x: Int8Array, window: Window) -> Int8Array:
         ((0, 0), (top, bottom), (left, right), (0, 0)),
         constant_values=-128,
     )
-    return np.max(
-        [
-            padded[:, ky :: window.strides[0], kx :: window.strides[1]][
-                :, :height, :width
-            ]
-            for ky in range(window.size[0])
-            for kx in range(window.size[1])
-        ],
-        axis=0,
-    )
+    taps = [
+        padded[:, ky :: window.strides[0], kx :: window.strides[1]]
+        for ky in range(window.size[0])
+        for kx in range(window.size[1])
+    ]
+    pooled: Int8Array = np.max([t[:, :height, :width] for t in taps], axis=0)
+    return pooled
 
 
 def run(program: Program, x: Int8Array) -> Result:

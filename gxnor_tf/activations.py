@@ -120,7 +120,7 @@ def discretize(
     jumps = thresholds(space, zero_window)
     step, width = space.step, derivative_width
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    @tf.custom_gradient
     def function(x: tf.Tensor) -> Any:
         magnitude = tf.abs(x)
         if space.n == 0:

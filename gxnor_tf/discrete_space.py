@@ -100,9 +100,8 @@ class DiscreteSpace:
     @property
     def states(self) -> npt.NDArray[np.int8]:
         """All states in ascending order, int8 array `(num_states,)`."""
-        return np.arange(
-            -self.max_state, self.max_state + 1, self.state_stride, np.int8
-        )
+        first, last = -self.max_state, self.max_state
+        return np.arange(first, last + 1, self.state_stride).astype(np.int8)
 
     @property
     def values(self) -> npt.NDArray[np.float32]:

@@ -98,7 +98,7 @@ class DiscreteVariable(keras.Variable):
 
         # TensorFlow refuses a gradient for an integer *tensor*, but not for
         # an integer variable: differentiate with respect to its handle.
-        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        @tf.custom_gradient
         def read(handle: tf.Tensor) -> Any:
             states = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.int8)
             states = tf.ensure_shape(tf.cast(states, dtype), variable.shape)

@@ -101,7 +101,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 f"Received: transition_gain={transition_gain}"
             )
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self._config = {
+        self._config: dict[str, Any] = {
             "step_rule": step_rule,
             "transition_gain": transition_gain,
             "seed": seed,
@@ -241,11 +241,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         inner = None
         if not self._follow_learning_rate:
             inner = keras.optimizers.serialize(self.continuous_optimizer)
-        return (
-            super().get_config()
-            | self._config
-            | {"continuous_optimizer": inner}
-        )
+        config: dict[str, Any] = super().get_config()
+        return config | self._config | {"continuous_optimizer": inner}
 
     @classmethod
     def from_config(

@@ -82,7 +82,8 @@ class DiscreteActivation(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""
-        return super().get_config() | {
+        config: dict[str, Any] = super().get_config()
+        return config | {
             "space": self.space.get_config(),
             "zero_window": self.zero_window,
             "derivative": self.derivative,

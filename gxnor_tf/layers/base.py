@@ -100,7 +100,8 @@ class DiscreteKernelLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""
-        return super().get_config() | {
+        config: dict[str, Any] = super().get_config()
+        return config | {
             "weight_space": self.weight_space.get_config(),
             "use_bias": self.use_bias,
             "kernel_initializer": keras.initializers.serialize(

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make demo   train, export, run in LiteRT, compare; results in out/demo
+# make test   native tests, native tests under sanitizers, Python tests
+# make lint   formatters, linters and type checker, changing nothing
+# make venv   the virtual environment that all of these use
+#
+# Needs Python 3.11 or newer, a C compiler and make; PYTHON=... names another
+# interpreter. Everything else, CMake and Ninja too, comes as Python packages.
+
+PYTHON ?= python3
+VENV := .venv
+
+BIN := $(CURDIR)/$(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+STAMP := $(VENV)/installed
+DEV_STAMP := $(VENV)/installed-dev
+
+# The install is editable: only a change of these needs another one.
+NATIVE_SOURCES := $(shell find export/runtime -type f)
+C_SOURCES := $(shell find export/runtime tests/runtime -name '*.[ch]')
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo
+demo: $(STAMP)
+	$(BIN)/python -m examples.mnist_demo --output_dir=out/demo
+
+.PHONY: test
+test: test-native test-python
+
+.PHONY: test-python
+test-python: $(STAMP)
+	$(BIN)/python -m pytest --durations=10
+
+.PHONY: test-native
+test-native: $(STAMP)
+	$(call run_native_tests,.cmake/tests,-DGXNOR_SANITIZE=OFF)
+	$(call run_native_tests,.cmake/tests-sanitized,-DGXNOR_SANITIZE=ON)
+
+# $(1): build folder, $(2): option. The venv's CMake and Ninja come first.
+define run_native_tests
+PATH="$(BIN):$$PATH" cmake --fresh -G Ninja -S export/runtime -B $(1) \
+	-DCMAKE_BUILD_TYPE=Release -DGXNOR_BUILD_TESTS=ON $(2) \
+	--log-level=WARNING
+PATH="$(BIN):$$PATH" cmake --build $(1) -- --quiet
+PATH="$(BIN):$$PATH" ctest --test-dir $(1) --output-on-failure \
+	--no-tests=error
+endef
+
+.PHONY: lint
+lint: $(DEV_STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES)
+
+.PHONY: venv
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml CMakeLists.txt $(NATIVE_SOURCES)
+	@echo "Installing into $(VENV); TensorFlow makes this a large download."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(PIP) install --editable '.[dev]'
+	@touch $@

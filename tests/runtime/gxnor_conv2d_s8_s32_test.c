@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "check.h"
+#include "problem.h"
+
+static void check_output(problem* p) {
+  uint32_t* const weights = pack_weights(p);
+  int32_t* const output = allocate(count_outputs(p), sizeof *output);
+  memset(output, 0xA5, count_outputs(p) * sizeof *output);
+  CHECK_EQ(gxnor_conv2d_s8_s32(&p->params, p->input, weights, output),
+           GXNOR_OK);
+  solve(p);
+  CHECK(memcmp(output, p->sums, count_sums(p) * sizeof *output) == 0);
+  free(weights);
+  free(output);
+}
+
+static void test_all_cases(void) {
+  gxnor_conv2d_params params;
+  for (int32_t i = 0; get_case(i, 0, &params); ++i) {
+    problem p = make_problem(params, 128, (uint32_t)i);
+    check_output(&p);
+    free_problem(&p);
+  }
+}
+
+static void test_extremes(void) {
+  problem p = make_problem(default_params(40, 2), 128, 1);
+  memset(p.input, -128, count_inputs(&p));
+  memset(p.weights, 1, (size_t)p.shape.depth);
+  memset(p.weights + p.shape.depth, -1, (size_t)p.shape.depth);
+  check_output(&p);
+  CHECK_EQ(p.sums[0], -128 * p.shape.depth);
+  CHECK_EQ(p.sums[1], 128 * p.shape.depth);
+  free_problem(&p);
+}
+
+/* The largest sum of all: 128 * GXNOR_MAX_DEPTH is just below 2^31. */
+static void test_largest_depth(void) {
+  gxnor_conv2d_params params = default_params(GXNOR_MAX_DEPTH, 1);
+  const size_t depth = GXNOR_MAX_DEPTH;
+  int8_t* const input = allocate(depth, sizeof *input);
+  uint32_t* const weights = allocate((depth + 1) * 2, sizeof *weights);
+  int32_t output = 0;
+  params.input_height = params.input_width = 1;
+  params.kernel_height = params.kernel_width = 1;
+  memset(input, -128, depth);
+  for (size_t i = 0; i < depth; ++i) weights[2 * i + 1] = 0xFFFFFFFEu;
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, weights, &output), GXNOR_OK);
+  CHECK_EQ(output, INT64_C(128) * GXNOR_MAX_DEPTH);
+  free(input);
+  free(weights);
+}
+
+static void test_errors(void) {
+  gxnor_conv2d_params params = default_params(1, 1);
+  const int8_t input[64] = {0};
+  const uint32_t words[64] = {0};
+  int32_t output[64];
+  CHECK_EQ(gxnor_conv2d_s8_s32(NULL, input, words, output), GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, NULL, words, output), GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, NULL, output), GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, words, NULL), GXNOR_ERR_ARG);
+  params.pool_width = 2;
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, words, output), GXNOR_ERR_SHAPE);
+}
+
+int main(void) {
+  test_all_cases();
+  test_extremes();
+  test_largest_depth();
+  test_errors();
+  return check_result();
+}

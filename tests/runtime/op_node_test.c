@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A node in a runtime that is just enough of one. The real ones are in
+ * tests/export/delegate_test.py; here a sanitizer looks on. */
+#include "op_node.h"
+
+#include <stdarg.h>
+
+#include "check.h"
+#include "options_writer.h"
+#include "problem.h"
+
+enum { kInput, kWeights, kThresholds, kOutput, kTensors };
+
+typedef struct int_array {
+  int32_t size;
+  int32_t data[4];
+} int_array;
+
+/* A model of one op. `context` is first: the callbacks cast it back. */
+typedef struct runtime {
+  TfLiteContext context;
+  TfLiteTensor tensors[kTensors];
+  int_array dims[kTensors];
+  int_array inputs, outputs, nodes;
+  TfLiteNode node;
+  TfLiteRegistration registration; /* Of the op in the model. */
+  TfLiteRegistration kernel;       /* Of the delegate. */
+  writer options;
+  char error[1024];
+} runtime;
+
+static TfLiteStatus get_node(TfLiteContext* context, int index,
+                             TfLiteNode** node,
+                             TfLiteRegistration** registration) {
+  runtime* const r = (runtime*)(void*)context;
+  CHECK_EQ(index, 7);
+  *node = &r->node;
+  *registration = &r->registration;
+  return kTfLiteOk;
+}
+
+static void report_error(TfLiteContext* context, const char* format, ...) {
+  runtime* const r = (runtime*)(void*)context;
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(r->error, sizeof r->error, format, arguments);
+  va_end(arguments);
+}
+
+static TfLiteStatus resize(TfLiteContext* context, TfLiteTensor* tensor,
+                           TfLiteIntArray* dims) {
+  size_t elements = 1;
+  (void)context;
+  CHECK(dims->size <= 4);
+  tensor->dims->size = dims->size;
+  for (int32_t i = 0; i < dims->size; ++i) {
+    tensor->dims->data[i] = dims->data[i];
+    elements *= (size_t)dims->data[i];
+  }
+  free(dims);
+  free(tensor->data);
+  tensor->bytes = elements * sizeof(int32_t);
+  tensor->data = allocate(elements, sizeof(int32_t));
+  return kTfLiteOk;
+}
+
+static void set_tensor(runtime* r, int index, TfLiteType type, void* data,
+                       int constant, int32_t rank, const int32_t* sizes) {
+  TfLiteTensor* const tensor = &r->tensors[index];
+  size_t elements = 1;
+  r->dims[index].size = rank;
+  for (int32_t i = 0; i < rank; ++i) {
+    r->dims[index].data[i] = sizes[i];
+    elements *= (size_t)sizes[i];
+  }
+  tensor->type = type;
+  tensor->data = data;
+  tensor->dims = (TfLiteIntArray*)(void*)&r->dims[index];
+  tensor->allocation_type = constant ? kTfLiteMmapRo : 2;
+  tensor->bytes = elements * (type == kTfLiteInt8 ? 1 : sizeof(int32_t));
+  tensor->name = "name";
+}
+
+/* What a test wants: a fully connected op or a convolution, packed input,
+ * thresholds or neither. */
+typedef struct kind {
+  bool fully_connected, packed, ternary;
+} kind;
+
+static gxnor_conv2d_params params_of(kind k) {
+  gxnor_conv2d_params params = default_params(3, 33);
+  params.batches = 2;
+  if (k.fully_connected) {
+    params.kernel_height = params.input_height;
+    params.kernel_width = params.input_width;
+  }
+  return params;
+}
+
+static void make_runtime(runtime* r, kind k, const problem* p) {
+  const gxnor_conv2d_params* const q = &p->params;
+  const int32_t input[] = {q->batches, q->input_height, q->input_width,
+                           k.packed ? 2 : q->input_channels};
+  const int32_t weights[] = {p->shape.output_groups, p->shape.depth + 1, 2};
+  const int32_t sliced[] = {p->shape.output_groups, p->shape.planes, 2};
+  const int32_t pairs[] = {q->output_channels, 2};
+  const int32_t nothing[] = {1, 1, 1, 1};
+  const entry flat[] = {{"input_channels", q->input_channels},
+                        {"output_channels", q->output_channels},
+                        {"version", 1}};
+  memset(r, 0, sizeof *r);
+  r->context.tensors_size = kTensors;
+  r->context.tensors = r->tensors;
+  r->context.GetNodeAndRegistration = get_node;
+  r->context.ReportError = report_error;
+  r->context.ResizeTensor = resize;
+
+  if (k.packed) {
+    set_tensor(r, kInput, kTfLiteInt32, pack_input(p), 0, 4, input);
+  } else {
+    int8_t* const copy = allocate(count_inputs(p), 1);
+    memcpy(copy, p->input, count_inputs(p));
+    set_tensor(r, kInput, kTfLiteInt8, copy, 0, 4, input);
+  }
+  set_tensor(r, kWeights, kTfLiteInt32, pack_weights(p), 1, 3, weights);
+  if (k.packed) {
+    set_tensor(r, kThresholds, kTfLiteInt32, pack_thresholds(p), 1, 3, sliced);
+  } else {
+    set_tensor(r, kThresholds, kTfLiteInt32, pair_thresholds(p), 1, 2, pairs);
+  }
+  set_tensor(r, kOutput, kTfLiteInt32, NULL, 0, 4, nothing);
+
+  r->inputs.size = k.ternary ? 3 : 2;
+  for (int32_t i = 0; i < 3; ++i) r->inputs.data[i] = i;
+  r->outputs.size = 1;
+  r->outputs.data[0] = kOutput;
+  if (k.fully_connected) {
+    write_map(&r->options, flat, 3, 4);
+  } else {
+    write_map(&r->options, kConv2dEntries, kConv2dEntryCount, 4);
+  }
+  r->node.inputs = (TfLiteIntArray*)(void*)&r->inputs;
+  r->node.outputs = (TfLiteIntArray*)(void*)&r->outputs;
+  r->node.custom_initial_data = r->options.bytes;
+  r->node.custom_initial_data_size = (int32_t)r->options.size;
+  r->registration.builtin_code = kTfLiteBuiltinCustom;
+  r->registration.custom_name =
+      k.fully_connected ? "GxnorFullyConnected" : "GxnorConv2D";
+  r->kernel = gxnor_op_node_registration();
+}
+
+static void free_runtime(runtime* r) {
+  for (int i = 0; i < kTensors; ++i) free(r->tensors[i].data);
+}
+
+/* Init and Prepare of the node; the status is that of Prepare. */
+static TfLiteStatus start(runtime* r, TfLiteNode* node) {
+  TfLiteDelegateParams params;
+  memset(&params, 0, sizeof params);
+  memset(node, 0, sizeof *node);
+  r->nodes.size = 1;
+  r->nodes.data[0] = 7;
+  params.nodes_to_replace = (TfLiteIntArray*)(void*)&r->nodes;
+  node->user_data = r->kernel.init(
+      &r->context, (const char*)(const void*)&params, sizeof params);
+  return r->kernel.prepare(&r->context, node);
+}
+
+static void test_all_kinds(void) {
+  for (int i = 0; i < 8; ++i) {
+    const kind k = {(i & 1) != 0, (i & 2) != 0, (i & 4) != 0};
+    problem p = make_problem(params_of(k), k.packed ? 1 : 128, (uint32_t)i);
+    const int32_t channels = p.params.output_channels;
+    runtime r;
+    TfLiteNode node;
+    make_runtime(&r, k, &p);
+    solve(&p);
+    CHECK_EQ(start(&r, &node), kTfLiteOk);
+    CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
+    CHECK(strcmp(r.error, "") == 0);
+    CHECK_EQ(r.dims[kOutput].size, k.fully_connected ? 2 : 4);
+    CHECK_EQ(r.dims[kOutput].data[0], 2);
+    if (k.ternary) {
+      size_t words;
+      uint32_t* const expected = pack_states(
+          p.states, count_outputs(&p) / (size_t)channels, channels, &words);
+      CHECK_EQ(r.tensors[kOutput].bytes, words * sizeof *expected);
+      CHECK(memcmp(r.tensors[kOutput].data, expected,
+                   words * sizeof *expected) == 0);
+      free(expected);
+    } else {
+      CHECK_EQ(r.tensors[kOutput].bytes, count_sums(&p) * sizeof(int32_t));
+      CHECK(memcmp(r.tensors[kOutput].data, p.sums,
+                   count_sums(&p) * sizeof(int32_t)) == 0);
+    }
+    CHECK(strcmp(r.kernel.profiling_string(&r.context, &node),
+                 r.registration.custom_name) == 0);
+    r.kernel.free(&r.context, node.user_data);
+    free_runtime(&r);
+    free_problem(&p);
+  }
+}
+
+/* Changes that Prepare must refuse, each with a text of its message. */
+static void unknown_op(runtime* r) {
+  r->registration.custom_name = "GxnorPool\x80";
+}
+static void one_input(runtime* r) { r->inputs.size = 1; }
+static void wrong_tensor(runtime* r) { r->inputs.data[1] = kTensors; }
+static void wrong_thresholds_tensor(runtime* r) { r->inputs.data[2] = -2; }
+static void two_outputs(runtime* r) { r->outputs.size = 2; }
+static void no_options(runtime* r) { r->node.custom_initial_data_size = -1; }
+static void float_input(runtime* r) { r->tensors[kInput].type = 1; }
+static void zero_point(runtime* r) {
+  r->tensors[kInput].type = kTfLiteInt8;
+  r->tensors[kInput].params.zero_point = -128;
+}
+static void uint8_weights(runtime* r) { r->tensors[kWeights].type = 3; }
+static void int64_thresholds(runtime* r) { r->tensors[kThresholds].type = 4; }
+static void int8_output(runtime* r) { r->tensors[kOutput].type = 9; }
+static void rank_2(runtime* r) { r->dims[kInput].size = 2; }
+static void no_dims(runtime* r) { r->tensors[kInput].dims = NULL; }
+static void empty_batch(runtime* r) { r->dims[kInput].data[0] = 0; }
+static void wrong_channels(runtime* r) { r->dims[kInput].data[3] = 4; }
+static void small_input(runtime* r) { r->dims[kInput].data[1] = 2; }
+static void large_input(runtime* r) { r->dims[kInput].data[0] = INT32_MAX; }
+static void weights_shape(runtime* r) { r->dims[kWeights].data[1] += 1; }
+static void weights_rank(runtime* r) { r->dims[kWeights].size = 2; }
+static void variable_weights(runtime* r) {
+  r->tensors[kWeights].allocation_type = 2;
+}
+static void short_weights(runtime* r) { r->tensors[kWeights].bytes -= 4; }
+static void both_planes(runtime* r) {
+  ((uint32_t*)r->tensors[kWeights].data)[0] |= 1u << 3;
+  ((uint32_t*)r->tensors[kWeights].data)[1] |= 1u << 3;
+}
+static void unused_lane(runtime* r) {
+  uint32_t* const words = r->tensors[kWeights].data;
+  words[r->dims[kWeights].data[1] * 2 + 1] &= ~(1u << 31);
+}
+static void no_null_record(runtime* r) {
+  uint32_t* const words = r->tensors[kWeights].data;
+  words[r->dims[kWeights].data[1] * 2 - 1] = 1;
+}
+static void thresholds_shape(runtime* r) { r->dims[kThresholds].data[1] += 1; }
+static void low_above_high(runtime* r) {
+  uint32_t* const words = r->tensors[kThresholds].data;
+  const int32_t planes = r->dims[kThresholds].data[1];
+  for (int32_t i = 0; i < planes; ++i) {
+    const uint32_t low = words[2 * i + 1];
+    words[2 * i + 1] = i == 0 ? ~words[2 * i] : words[2 * i];
+    words[2 * i] = i == 0 ? 0 : low;
+  }
+}
+static void threshold_out_of_range(runtime* r) {
+  uint32_t* const words = r->tensors[kThresholds].data;
+  const int32_t planes = r->dims[kThresholds].data[1];
+  words[2 * (planes - 1)] |= 1;
+  words[2 * (planes - 2)] |= 1;
+}
+static void unused_threshold(runtime* r) {
+  uint32_t* const words = r->tensors[kThresholds].data;
+  words[r->dims[kThresholds].data[1] * 2] ^= 1u << 5;
+}
+static void pool_without_thresholds(runtime* r) {
+  entry entries[kConv2dEntryCount];
+  memcpy(entries, kConv2dEntries, sizeof entries);
+  set_entry(entries, kConv2dEntryCount, "pool_height", 2);
+  write_map(&r->options, entries, kConv2dEntryCount, 4);
+  r->inputs.size = 2;
+}
+static void absent_name(runtime* r) {
+  r->tensors[kOutput].name = NULL;
+  r->tensors[kInput].type = 1;
+}
+
+static void test_refusals(void) {
+  static const struct {
+    void (*change)(runtime*);
+    const char* text;
+  } kCases[] = {
+      {unknown_op, "GxnorPool?, output tensor '?': the delegate does not"},
+      {one_input, "must have the inputs"},
+      {wrong_tensor, "must have the inputs"},
+      {wrong_thresholds_tensor, "must have the inputs"},
+      {two_outputs, "must have the inputs"},
+      {no_options, "options are damaged"},
+      {float_input, "GxnorConv2D, output tensor 'name': the input must be"},
+      {zero_point, "zero point 0; received -128"},
+      {uint8_weights, "must be int32; received TfLiteType 3, 2 and 2"},
+      {int64_thresholds, "must be int32; received TfLiteType 2, 4 and 2"},
+      {int8_output, "must be int32; received TfLiteType 2, 2 and 9"},
+      {rank_2, "(batch, height, width, channels); received (2, 6)"},
+      {no_dims, "(batch, height, width, channels); received ()"},
+      {empty_batch, ">= 1; received (0, 6, 5, 2)"},
+      {wrong_channels, "must be 2, for option `input_channels` is 3"},
+      {small_input, "do not fit the input 2x5"},
+      {large_input, "2^31 - 1 elements; received batch 2147483647"},
+      {weights_shape,
+       "weights must have the shape (2, 19, 2); received "
+       "(2, 20, 2)"},
+      {weights_rank,
+       "weights must have the shape (2, 19, 2); received "
+       "(2, 19)"},
+      {variable_weights, "weights must be a constant"},
+      {short_weights, "must be a constant of 304 bytes; received 300"},
+      {both_planes, "record 0 of weight group 0 is {0x"},
+      {unused_lane, "record 0 of weight group 1 is {0x"},
+      {no_null_record, "group 0 does not end with the null record"},
+      {thresholds_shape, "thresholds must have the shape (2, 6, 2)"},
+      {low_above_high, "of threshold group 0 has high"},
+      {threshold_out_of_range, "lane 0 of threshold group 0 has high"},
+      {unused_threshold, "lane 5 of threshold group 1 has high"},
+      {pool_without_thresholds, "a pool needs thresholds; received pool 2x1"},
+      {absent_name, "output tensor '?': the input must be int8"},
+  };
+  const kind k = {false, true, true};
+  problem p = make_problem(params_of(k), 1, 1);
+  for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i) {
+    runtime r;
+    TfLiteNode node;
+    make_runtime(&r, k, &p);
+    kCases[i].change(&r);
+    CHECK_EQ(start(&r, &node), kTfLiteError);
+    if (strstr(r.error, kCases[i].text) == NULL) {
+      printf("received: %s\nexpected: %s\n", r.error, kCases[i].text);
+      CHECK(false);
+    }
+    r.kernel.free(&r.context, node.user_data);
+    free_runtime(&r);
+  }
+  free_problem(&p);
+}
+
+static void test_plain_thresholds(void) {
+  const kind k = {true, false, true};
+  problem p = make_problem(params_of(k), 128, 1);
+  runtime r;
+  TfLiteNode node;
+  p.low[32] = p.high[32] + 1;
+  make_runtime(&r, k, &p);
+  CHECK_EQ(start(&r, &node), kTfLiteError);
+  CHECK(strstr(r.error, "channel 32 has high threshold") != NULL);
+  r.kernel.free(&r.context, node.user_data);
+  free_runtime(&r);
+  free_problem(&p);
+}
+
+/* Thresholds may be there as the index -1. */
+static void test_absent_thresholds(void) {
+  const kind k = {false, true, true};
+  problem p = make_problem(params_of(k), 1, 1);
+  runtime r;
+  TfLiteNode node;
+  make_runtime(&r, k, &p);
+  r.inputs.data[2] = kTfLiteOptionalTensor;
+  solve(&p);
+  CHECK_EQ(start(&r, &node), kTfLiteOk);
+  CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
+  CHECK(memcmp(r.tensors[kOutput].data, p.sums,
+               count_sums(&p) * sizeof(int32_t)) == 0);
+  r.kernel.free(&r.context, node.user_data);
+  free_runtime(&r);
+  free_problem(&p);
+}
+
+/* Whatever a byte of the options becomes, the node runs or is refused. */
+static void test_damaged_options(void) {
+  const kind k = {false, true, true};
+  problem p = make_problem(params_of(k), 1, 1);
+  runtime r;
+  make_runtime(&r, k, &p);
+  for (size_t i = 0; i < r.options.size; ++i) {
+    const uint8_t byte = r.options.bytes[i];
+    for (int change = 1; change < 256; change += 3) {
+      TfLiteNode node;
+      r.options.bytes[i] = (uint8_t)(byte ^ change);
+      if (start(&r, &node) == kTfLiteOk) {
+        CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
+      } else {
+        CHECK(r.error[0] != '\0');
+      }
+      r.kernel.free(&r.context, node.user_data);
+    }
+    r.options.bytes[i] = byte;
+  }
+  free_runtime(&r);
+  free_problem(&p);
+}
+
+int main(void) {
+  test_all_kinds();
+  test_refusals();
+  test_plain_thresholds();
+  test_absent_thresholds();
+  test_damaged_options();
+  return check_result();
+}

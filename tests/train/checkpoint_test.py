@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: complete, exact, and refused when they are not right."""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+
+from train import checkpoint, config, models
+from train.errors import UserError
+
+
+def compiled(**settings):
+    made = config.Config(width=0.05, **settings)
+    model = models.build(made, (16, 16, 1), 3)
+    model.compile(models.optimizer(made, 2), loss="squared_hinge")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def variables(model):
+    return [
+        keras.ops.convert_to_numpy(v)
+        for v in (*model.variables, *model.optimizer.variables)
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    rng = np.random.default_rng(0)
+    model = compiled()
+    x = rng.normal(size=(8, 16, 16, 1)).astype("float32")
+    y = 2 * np.eye(3, dtype="float32")[np.arange(8) % 3] - 1
+    model.fit(x, y, batch_size=4, verbose=0)
+    return model
+
+
+@pytest.fixture
+def progress():
+    rows = [{"epoch": 1, "loss": 0.1 + 0.2, "val_accuracy": 1 / 3}]
+    return checkpoint.Progress("digest", rows, 1, 1 / 3)
+
+
+def test_everything_comes_back_exactly(trained, progress, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.save(path, trained, progress)
+    assert os.listdir(tmp_path) == ["checkpoint.npz"]
+    other = compiled()
+    assert checkpoint.restore(path, other) == progress
+    pairs = list(zip(variables(trained), variables(other), strict=True))
+    assert len(pairs) > 20
+    for saved, restored in pairs:
+        assert saved.dtype == restored.dtype
+        np.testing.assert_array_equal(saved, restored)
+    assert int(other.optimizer.iterations.numpy()) == 2
+
+
+def test_moments_are_among_what_is_saved(trained):
+    moments = [
+        v for v in trained.optimizer.variables if v.shape == (5, 5, 1, 2)
+    ]
+    assert any(np.any(m.numpy() != 0) for m in moments)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000, -1])
+def test_truncated(trained, progress, tmp_path, keep):
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.save(path, trained, progress)
+    path.write_bytes(path.read_bytes()[:keep])
+    other = compiled()
+    before = variables(other)
+    with pytest.raises(UserError, match="checkpoint.npz is damaged.*Delete"):
+        checkpoint.restore(path, other)
+    for old, new in zip(before, variables(other), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_flipped_bit(trained, progress, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.save(path, trained, progress)
+    content = bytearray(path.read_bytes())
+    states = trained.get_layer("dense1").kernel.numpy().tobytes()
+    content[content.index(states)] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="is damaged"):
+        checkpoint.restore(path, compiled())
+
+
+def test_states_outside_the_space(trained, progress, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.save(path, trained, progress)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    name = next(n for n in arrays if n.endswith("dense1/kernel"))
+    arrays[name][0, 0] = 5
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="kernel"):
+        checkpoint.restore(path, compiled())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"step_rule": "sgd"}, "one side only"),
+        ({"discrete": False}, "damaged"),
+        ({"weight_n": 2}, "nothing"),
+    ],
+)
+def test_other_networks(trained, progress, tmp_path, settings, message):
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.save(path, trained, progress)
+    other = compiled(**settings)
+    if message == "nothing":  # Every ternary state is one of this space.
+        checkpoint.restore(path, other)
+        return
+    with pytest.raises(UserError, match=message):
+        checkpoint.restore(path, other)
+
+
+def test_other_archives(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    np.savez(path, x=np.zeros(3))
+    with pytest.raises(UserError, match="progress"):
+        checkpoint.restore(path, compiled())
+    np.savez(path, progress=np.array('{"speed": 1}'))
+    with pytest.raises(UserError, match="speed"):
+        checkpoint.restore(path, compiled())
+    np.savez(path, progress=np.array("{"))
+    with pytest.raises(UserError, match="not a checkpoint"):
+        checkpoint.restore(path, compiled())

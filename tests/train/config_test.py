@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings, recipes and flags."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from absl import flags
+
+from train import config
+from train.errors import UserError
+
+
+def parse(*arguments: str) -> config.Config:
+    values = flags.FlagValues()
+    config.define_flags("mnist", values)
+    values(["train.mnist", "--output_dir=out", *arguments])
+    return config.from_flags("mnist", values)
+
+
+def test_no_flag_gives_the_default_recipe():
+    assert parse() == config.from_recipe("mnist", "default")
+    assert parse().net == "mnist"
+
+
+def test_every_setting_has_a_flag_and_help():
+    values = flags.FlagValues()
+    config.define_flags("mnist", values)
+    wanted = {
+        *("output_dir", "epochs", "batch_size", "learning_rate", "seed"),
+        *("weight_n", "activation_n", "zero_window", "derivative"),
+        *("derivative_width", "transition_gain", "step_rule", "discrete"),
+        *("jit_compile", "steps_per_execution", "distribute", "resume"),
+        *("dataset", "data_dir", "width", "recipe", "final_learning_rate"),
+        "momentum",
+    }
+    assert set(values) == wanted
+    assert all(values[name].help for name in wanted)
+
+
+def test_flags_override_the_recipe():
+    paper = parse("--recipe=paper")
+    assert paper.recipe == "paper"
+    assert paper.batch_size == 10_000
+    assert paper.epochs == 4000
+    assert paper.step_rule == "adam"
+    assert (paper.learning_rate, paper.final_learning_rate) == (0.1, 1e-7)
+    assert paper.zero_window == 1.0
+    changed = parse("--recipe=paper", "--epochs=3", "--zero_window=0.5")
+    assert changed == dataclasses.replace(paper, epochs=3, zero_window=0.5)
+
+
+def test_a_flag_equal_to_the_class_default_still_overrides_the_recipe():
+    assert parse("--recipe=paper", "--batch_size=100").batch_size == 100
+
+
+@pytest.mark.parametrize(
+    ("argument", "name", "value"),
+    [
+        ("--discrete=false", "discrete", False),
+        ("--nodiscrete", "discrete", False),
+        ("--jit_compile", "jit_compile", True),
+        ("--weight_n=0", "weight_n", 0),
+        ("--learning_rate=1", "learning_rate", 1.0),
+        ("--distribute=mirrored", "distribute", "mirrored"),
+        ("--derivative=triangular", "derivative", "triangular"),
+    ],
+)
+def test_flag_values(argument, name, value):
+    parsed = getattr(parse(argument), name)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--step_rule=rmsprop", "--recipe=best", "--epochs=2.5", "--distribute=x"],
+)
+def test_wrong_flag_values_are_refused_by_the_parser(argument):
+    with pytest.raises(flags.IllegalFlagValueError):
+        parse(argument)
+
+
+def test_output_dir_is_required():
+    values = flags.FlagValues()
+    config.define_flags("mnist", values)
+    with pytest.raises(flags.IllegalFlagValueError, match="output_dir"):
+        values(["train.mnist"])
+
+
+def test_dependent_defaults():
+    made = config.Config()
+    assert made.final_learning_rate == pytest.approx(1e-3 * 0.01)
+    assert made.momentum == 0.99
+    assert made.zero_window == 0.5
+    assert config.Config(step_rule="adam").momentum == 0.9
+    assert config.Config(step_rule="sgd").momentum is None
+    assert config.Config(activation_n=0).zero_window == 0.0
+
+
+def test_another_step_rule_or_activation_fits_any_recipe():
+    assert parse("--recipe=paper", "--step_rule=sgd").momentum is None
+    assert parse("--recipe=paper", "--step_rule=momentum").momentum == 0.99
+    assert parse("--recipe=paper", "--activation_n=0").zero_window == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"weight_n": 8}, r"`weight_n` must be in 0\.\.7.*weight_n=8"),
+        ({"weight_n": -1}, "`weight_n`.*weight_n=-1"),
+        ({"activation_n": 9}, r"`activation_n` must be in 0\.\.7"),
+        ({"zero_window": -0.1}, "`zero_window` must be >= 0.*-0.1"),
+        ({"zero_window": math.nan}, "`zero_window` must be a finite"),
+        ({"activation_n": 0, "zero_window": 0.5}, "`zero_window` must be 0"),
+        ({"activation_n": 2, "zero_window": 1.0}, "`zero_window` must be < 1"),
+        ({"derivative_width": 0.0}, "`derivative_width` must be a finite"),
+        ({"derivative_width": -1.0}, "`derivative_width`"),
+        ({"derivative": "gaussian"}, "`derivative` must be one of rectang"),
+        ({"transition_gain": 0.0}, "`transition_gain`"),
+        ({"step_rule": "rmsprop"}, "`step_rule` must be one of adam"),
+        ({"distribute": "tpu"}, "`distribute` must be one of none, mirrored"),
+        ({"epochs": 0}, "`epochs` must be >= 1"),
+        ({"epochs": 2.0}, "`epochs` must be of type int"),
+        ({"epochs": True}, "`epochs` must be of type int"),
+        ({"discrete": 1}, "`discrete` must be of type bool"),
+        ({"dataset": None}, "`dataset` must be of type str"),
+        ({"batch_size": -5}, "`batch_size` must be >= 1.*batch_size=-5"),
+        ({"steps_per_execution": 0}, "`steps_per_execution`"),
+        ({"learning_rate": 0.0}, "`learning_rate`"),
+        ({"learning_rate": math.inf}, "`learning_rate` must be a finite"),
+        ({"final_learning_rate": 0.5}, "`final_learning_rate`.*=0.01"),
+        ({"final_learning_rate": 0.0}, "`final_learning_rate`"),
+        ({"momentum": 1.0}, r"`momentum` must be in \[0, 1\)"),
+        ({"momentum": 0.5, "step_rule": "sgd"}, "`momentum` must be left out"),
+        ({"seed": -1}, "`seed`"),
+        ({"width": 0.0}, "`width`"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(UserError, match=message):
+        config.Config(**settings)
+
+
+def test_unknown_recipe_is_named():
+    with pytest.raises(UserError, match="`recipe`.*default, paper.*'best'"):
+        config.from_recipe("mnist", "best")
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_json_round_trip(recipe):
+    made = config.from_recipe("mnist", recipe, seed=3)
+    assert config.Config.from_json(made.to_json()) == made
+
+
+def test_damaged_json_is_refused():
+    text = config.Config().to_json()
+    with pytest.raises(UserError, match="JSON"):
+        config.Config.from_json(text[:-5])
+    with pytest.raises(UserError, match="settings missing: .'epochs'"):
+        settings = json.loads(text)
+        del settings["epochs"]
+        config.Config.from_json(json.dumps(settings))
+    with pytest.raises(UserError, match="settings unknown: .'speed'"):
+        config.Config.from_json(json.dumps(json.loads(text) | {"speed": 1}))
+    with pytest.raises(UserError, match="settings missing"):
+        config.Config.from_json("[]")
+
+
+def test_differences_are_named():
+    one = config.Config()
+    other = dataclasses.replace(one, seed=1, width=0.5)
+    assert one.differences(other) == ["seed", "width"]
+    assert one.differences(one) == []

@@ -1,0 +1,447 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole runs on a small data set: files, resume, and what stops a run."""
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import gxnor_tf
+from train import config, datasets, loop, report
+from train.errors import UserError
+
+ROOT = pathlib.Path(__file__).absolute().parents[2]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A file of 16x16 images: bright rows in one of three places."""
+    rng = np.random.default_rng(0)
+
+    def images(labels):
+        made = rng.integers(0, 100, (len(labels), 16, 16), np.uint8)
+        for image, label in zip(made, labels, strict=True):
+            image[5 * label : 5 * label + 5] += 150
+        return made
+
+    labels = np.arange(73) % 3
+    path = tmp_path_factory.mktemp("data") / "stripes.npz"
+    np.savez(
+        path,
+        x_train=images(labels[:48]),
+        y_train=labels[:48],
+        x_test=images(labels[48:]),
+        y_test=labels[48:],
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def settings(data):
+    # 48 images, 8 of them for validation: 5 steps of 8 an epoch.
+    return config.Config(
+        dataset=data, epochs=2, batch_size=8, width=0.1, learning_rate=0.05
+    )
+
+
+@pytest.fixture(scope="module")
+def straight(settings, tmp_path_factory):
+    """A run that was never interrupted."""
+    folder = tmp_path_factory.mktemp("straight") / "new" / "folder"
+    content = loop.train(settings, folder)
+    return folder, content
+
+
+class StopIn(keras.callbacks.Callback):
+    """Interrupts a run in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now == self.epoch and batch >= 2:
+            raise KeyboardInterrupt
+
+
+def interrupted(settings, folder, epoch=1):
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(settings, folder, callbacks=[StopIn(epoch)])
+
+
+def saved_variables(folder):
+    with np.load(folder / "checkpoint.npz") as archive:
+        return {k: archive[k] for k in archive.files if k != "progress"}
+
+
+def untimed_metrics(folder):
+    with (folder / "metrics.csv").open(newline="") as stream:
+        return [
+            {k: v for k, v in row.items() if k != "seconds"}
+            for row in csv.DictReader(stream)
+        ]
+
+
+def assert_same_run(one, other):
+    variables = saved_variables(one), saved_variables(other)
+    assert variables[0].keys() == variables[1].keys()
+    for name, value in variables[0].items():
+        np.testing.assert_array_equal(value, variables[1][name], name)
+    assert untimed_metrics(one) == untimed_metrics(other)
+    best = [keras.saving.load_model(f / "model.keras") for f in (one, other)]
+    for a, b in zip(best[0].weights, best[1].weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    reports = [
+        json.loads((f / "report.json").read_text()) for f in (one, other)
+    ]
+    for content in reports:
+        del content["seconds"]
+    assert reports[0] == reports[1]
+
+
+def test_output_folder(straight, settings):
+    folder, content = straight
+    assert sorted(os.listdir(folder)) == [
+        *("checkpoint.npz", "config.json", "curves.png", "metrics.csv"),
+        *("model.keras", "report.json"),
+    ]
+    read = config.Config.from_json((folder / "config.json").read_text())
+    assert read == settings
+    assert json.loads((folder / "report.json").read_text()) == content
+    rows = untimed_metrics(folder)
+    assert [float(row["epoch"]) for row in rows] == [1, 2]
+    for row in rows:
+        for name in ("accuracy", "val_accuracy", "zero_share"):
+            assert 0 <= float(row[name]) <= 1
+        assert float(row["transition_rate"]) > 0
+        assert float(row["loss"]) > 0
+    assert float(rows[1]["learning_rate"]) == pytest.approx(5e-5)
+
+
+def test_report(straight, settings):
+    folder, content = straight
+    rows = untimed_metrics(folder)
+    best = max(rows, key=lambda row: float(row["val_accuracy"]))
+    assert content["best_epoch"] == float(best["epoch"])
+    assert content["validation_accuracy"] == pytest.approx(
+        float(best["val_accuracy"]), abs=1e-6
+    )
+    assert content["epochs"] == 2
+    assert content["seconds"] > 0
+    assert content["state_bytes_per_weight"] == 5
+    assert list(content["zero_share"]["weights"]) == [
+        *("conv1", "conv2", "dense1", "dense2")
+    ]
+    assert list(content["zero_share"]["activations"]) == [
+        *("activation1", "activation2", "activation3")
+    ]
+    assert content["dataset"]["name"] == settings.dataset
+    assert content["dataset"]["source"] == "file"
+    sizes = [content["dataset"][x] for x in ("train", "validation", "test")]
+    assert sizes == [40, 8, 25]
+    assert set(content["versions"]) == {
+        *("python", "gxnor_tf", "tensorflow", "keras", "numpy")
+    }
+    model = keras.saving.load_model(folder / "model.keras")
+    counts = content["parameters"]
+    assert counts["discrete"] + counts["continuous"] == model.count_params()
+    kernel = model.get_layer("dense1").kernel.numpy()
+    assert content["zero_share"]["weights"]["dense1"] == pytest.approx(
+        np.mean(kernel == 0)
+    )
+    test = datasets.load(settings.dataset).test
+    assert content["test_accuracy"] == report.accuracy(model, test, 3)
+    assert content["test_accuracy"] > 0.5
+
+
+def test_weights_are_int8_and_move(straight, settings):
+    folder, _ = straight
+    model = keras.saving.load_model(folder / "model.keras")
+    discrete = [
+        v
+        for v in model.trainable_variables
+        if isinstance(v, gxnor_tf.DiscreteVariable)
+    ]
+    assert len(discrete) == 4
+    assert all(v.dtype == "int8" for v in discrete)
+
+
+def test_same_settings_give_the_same_run(straight, settings, tmp_path):
+    loop.train(settings, tmp_path)
+    assert_same_run(straight[0], tmp_path)
+
+
+def test_resume_is_bit_identical(straight, settings, tmp_path):
+    interrupted(settings, tmp_path)
+    assert len(untimed_metrics(tmp_path)) == 1
+    assert not (tmp_path / "report.json").exists()
+    loop.train(settings, tmp_path, resume=True)
+    assert_same_run(straight[0], tmp_path)
+
+
+def test_resume_before_the_first_epoch_ended(straight, settings, tmp_path):
+    interrupted(settings, tmp_path, epoch=0)
+    assert os.listdir(tmp_path) == ["config.json"]
+    loop.train(settings, tmp_path, resume=True)
+    assert_same_run(straight[0], tmp_path)
+
+
+def test_resume_of_a_complete_run_reports_again(settings, tmp_path):
+    once = dataclasses.replace(settings, epochs=1, final_learning_rate=1e-5)
+    loop.train(once, tmp_path)
+    (tmp_path / "report.json").unlink()
+    before = saved_variables(tmp_path)
+    content = loop.train(once, tmp_path, resume=True)
+    assert content["epochs"] == 1
+    assert (tmp_path / "report.json").exists()
+    for name, value in saved_variables(tmp_path).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"jit_compile": True}, {"steps_per_execution": 5}, {"step_rule": "adam"}],
+    ids=["jit_compile", "steps_per_execution", "adam"],
+)
+def test_resume_in_other_modes(settings, tmp_path, changes):
+    changed = dataclasses.replace(settings, **changes)
+    loop.train(changed, tmp_path / "straight")
+    one = tmp_path / "interrupted"
+    if "steps_per_execution" in changes:  # An epoch is one call.
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(changed, one, callbacks=[StopIn(1)])
+    else:
+        interrupted(changed, one)
+    loop.train(changed, one, resume=True)
+    assert_same_run(tmp_path / "straight", one)
+
+
+def test_steps_per_execution_does_not_change_the_result(
+    straight, settings, tmp_path
+):
+    loop.train(dataclasses.replace(settings, steps_per_execution=5), tmp_path)
+    one, other = saved_variables(straight[0]), saved_variables(tmp_path)
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name], name)
+
+
+def test_float32(settings, tmp_path):
+    content = loop.train(
+        dataclasses.replace(settings, discrete=False, epochs=1), tmp_path
+    )
+    assert content["parameters"]["discrete"] == 0
+    assert content["zero_share"] == {"weights": {}, "activations": {}}
+    assert content["state_bytes_per_weight"] == 12
+    assert "transition_rate" in untimed_metrics(tmp_path)[0]
+    assert untimed_metrics(tmp_path)[0]["transition_rate"] == ""
+
+
+class Validation(keras.callbacks.Callback):
+    """Replaces the accuracies that follow, to test what is kept."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_accuracy"] = self.values[epoch]
+
+
+def test_the_best_epoch_is_kept(settings, tmp_path, monkeypatch):
+    kept = []
+    monitor = gxnor_tf.callbacks.TransitionMonitor
+
+    class Monitor(monitor):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            logs["val_accuracy"] = [0.5, 0.75, 0.75, 0.25][epoch]
+            kept.append(self.model.get_weights())
+
+    monkeypatch.setattr(gxnor_tf.callbacks, "TransitionMonitor", Monitor)
+    changed = dataclasses.replace(settings, epochs=4)
+    content = loop.train(changed, tmp_path)
+    assert content["best_epoch"] == 2
+    best = keras.saving.load_model(tmp_path / "model.keras").get_weights()
+    for value, wanted in zip(best, kept[1], strict=True):
+        np.testing.assert_array_equal(value, wanted)
+    assert not np.array_equal(kept[1][-1], kept[2][-1])
+
+
+def test_folder_with_a_run_is_refused(straight, settings):
+    folder, _ = straight
+    before = (folder / "metrics.csv").stat().st_mtime_ns
+    with pytest.raises(UserError, match="already holds a run.*--resume"):
+        loop.train(settings, folder)
+    assert (folder / "metrics.csv").stat().st_mtime_ns == before
+
+
+def test_resume_with_other_settings_names_them(straight, settings):
+    other = dataclasses.replace(settings, seed=4, step_rule="adam")
+    with pytest.raises(UserError) as caught:
+        loop.train(other, straight[0], resume=True)
+    message = str(caught.value)
+    assert "seed=0, now 4" in message
+    assert "step_rule='momentum', now 'adam'" in message
+
+
+def test_resume_with_other_data_is_refused(straight, settings, data):
+    path = pathlib.Path(data)
+    content = path.read_bytes()
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    arrays["y_test"][0] ^= 1
+    try:
+        np.savez(path, **arrays)
+        with pytest.raises(UserError, match="trained on other data"):
+            loop.train(settings, straight[0], resume=True)
+    finally:
+        path.write_bytes(content)
+
+
+def test_resume_without_a_run(settings, tmp_path):
+    with pytest.raises(UserError, match="holds no run.*Leave --resume out"):
+        loop.train(settings, tmp_path, resume=True)
+
+
+def test_resume_with_damaged_files(settings, tmp_path):
+    once = dataclasses.replace(settings, epochs=1, final_learning_rate=1e-5)
+    loop.train(once, tmp_path)
+
+    def refused(name, message, content=b"damaged"):
+        path = tmp_path / name
+        good = path.read_bytes()
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+        with pytest.raises(UserError, match=message):
+            loop.train(once, tmp_path, resume=True)
+        path.write_bytes(good)
+
+    refused("checkpoint.npz", "checkpoint.npz is damaged")
+    refused("config.json", "config.json is damaged")
+    refused("model.keras", "model.keras cannot be loaded")
+    model = (tmp_path / "model.keras").read_bytes()
+    refused("model.keras", "model.keras cannot be loaded", model[:-100])
+    refused("model.keras", "model.keras.*is not there", None)
+    loop.train(once, tmp_path, resume=True)
+
+
+def test_unwritable_folder_is_refused_before_anything(
+    settings, tmp_path, monkeypatch
+):
+    def never(*_):
+        raise AssertionError("data was loaded")
+
+    monkeypatch.setattr(datasets, "load", never)
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    for folder in (blocked, blocked / "below"):
+        with pytest.raises(UserError, match="`output_dir` must be a folder"):
+            loop.train(settings, folder)
+
+
+def test_bad_data_leaves_no_run_behind(settings, tmp_path):
+    bad = dataclasses.replace(settings, dataset="none.npz")
+    with pytest.raises(UserError, match="does not exist"):
+        loop.train(bad, tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 41}, "`batch_size` must be <= 40.*batch_size=41"),
+        (
+            {"steps_per_execution": 2},
+            r"`steps_per_execution` must divide the 5.*\[1, 5\]",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_data(
+    settings, tmp_path, changes, message
+):
+    with pytest.raises(UserError, match=message):
+        loop.train(dataclasses.replace(settings, **changes), tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_loss_that_is_not_finite_stops_the_run(settings, tmp_path):
+    class Poison(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            beta = self.model.get_layer("scores").beta
+            beta.assign(np.full(beta.shape, np.nan))
+
+    with pytest.raises(UserError, match="loss is nan in epoch 1.*Lower"):
+        loop.train(settings, tmp_path, callbacks=[Poison()])
+    assert not (tmp_path / "checkpoint.npz").exists()
+
+
+MIRRORED = """
+import sys
+import tensorflow as tf
+from train import config, loop
+from train.errors import UserError
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+def settings(**changes):
+    return config.Config(
+        dataset=sys.argv[1], epochs=2, width=0.1, learning_rate=0.05,
+        distribute="mirrored", **({"batch_size": 8} | changes),
+    )
+
+found = loop.train(settings(), sys.argv[2])
+print("accuracy", found["test_accuracy"])
+for changes in (
+    {"batch_size": 5}, {"jit_compile": True}, {"steps_per_execution": 5}
+):
+    try:
+        loop.train(settings(**changes), sys.argv[3])
+    except UserError as error:
+        print("refused:", error)
+"""
+
+
+def test_mirrored_on_two_devices(data, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", MIRRORED, data, tmp_path / "a", tmp_path / "b"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    accuracy = done.stdout.partition("accuracy ")[2].split()
+    refused = [x for x in done.stdout.splitlines() if "refused:" in x]
+    assert len(accuracy) > 0
+    for name, line in zip(
+        ("batch_size", "jit_compile", "steps_per_execution"),
+        refused,
+        strict=True,
+    ):
+        assert f"`{name}` must be" in line
+    names = sorted(os.listdir(tmp_path / "a"))
+    assert "report.json" in names and "model.keras" in names
+
+
+def test_mirrored_on_one_device_changes_nothing(straight, settings, tmp_path):
+    loop.train(dataclasses.replace(settings, distribute="mirrored"), tmp_path)
+    one, other = saved_variables(straight[0]), saved_variables(tmp_path)
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name], name)

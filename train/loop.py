@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training run: build, fit, keep the best, continue, report."""
+
+import math
+import os
+import pathlib
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+import gxnor_tf
+from train import checkpoint, datasets, files, models, pipeline, report
+from train.config import Config
+from train.errors import UserError
+
+
+class RunFolder:
+    """The output folder of a run: its files, and whether they may be there.
+
+    Args:
+        path: `--output_dir`; created if it is not there.
+        resume: Whether the run in it is to be continued.
+        config: The settings of the run.
+
+    Raises:
+        UserError: If the folder cannot be written, holds a run that is not to
+            be continued, or one with other settings.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], resume: bool, config: Config
+    ) -> None:
+        self.path = pathlib.Path(path).expanduser()
+        self.config = self.path / "config.json"
+        self.checkpoint = self.path / "checkpoint.npz"
+        self.metrics = self.path / "metrics.csv"
+        self.model = self.path / "model.keras"
+        self.report = self.path / "report.json"
+        self.curves = self.path / "curves.png"
+        self._check_writable()
+        if self.config.exists() and not resume:
+            raise UserError(
+                "`output_dir` already holds a run. Received: "
+                f"output_dir={str(path)!r}. Add --resume to continue it, or "
+                "use another --output_dir."
+            )
+        if resume:
+            self._check_resumable(config)
+
+    def _check_writable(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise UserError(
+                "`output_dir` must be a folder that can be written: "
+                f"{error.strerror}. Received: output_dir={str(self.path)!r}"
+            ) from error
+
+    def _check_resumable(self, config: Config) -> None:
+        if not self.config.exists():
+            raise UserError(
+                "`output_dir` holds no run to continue. Received: "
+                f"output_dir={str(self.path)!r}. Leave --resume out to start "
+                "one there."
+            )
+        try:
+            earlier = Config.from_json(self.config.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self.config} is damaged or of another version: {error}. "
+                "Use another --output_dir."
+            ) from error
+        changed = [
+            f"{name}={getattr(earlier, name)!r}, now {getattr(config, name)!r}"
+            for name in earlier.differences(config)
+        ]
+        if changed:
+            raise UserError(
+                f"The run in {self.path} has other settings: "
+                f"{'; '.join(changed)}. Give the same settings, or use "
+                "another --output_dir."
+            )
+
+
+class EpochKeeper(keras.callbacks.Callback):
+    """After each epoch keeps the best model, a checkpoint and the metrics.
+
+    Args:
+        folder: Where to.
+        progress: What is known of earlier epochs; it is updated.
+    """
+
+    def __init__(
+        self, folder: RunFolder, progress: checkpoint.Progress
+    ) -> None:
+        super().__init__()
+        self._folder = folder
+        self._progress = progress
+        self._started = 0.0
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Starts the clock."""
+        self._started = time.monotonic()
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Writes the files, the checkpoint after what it refers to."""
+        logs = {} if logs is None else logs
+        if not math.isfinite(logs["loss"]):
+            raise UserError(
+                f"The loss is {logs['loss']} in epoch {epoch + 1}. Lower "
+                "--learning_rate."
+            )
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        row = {"epoch": epoch + 1, **{k: float(v) for k, v in logs.items()}}
+        row["seconds"] = time.monotonic() - self._started
+        progress = self._progress
+        progress.rows.append({k: row[k] for k in report.COLUMNS if k in row})
+        if row["val_accuracy"] > progress.best_accuracy:
+            progress.best_accuracy = row["val_accuracy"]
+            progress.best_epoch = epoch + 1
+            with files.replacing(self._folder.model) as temporary:
+                self.model.save(temporary)
+        checkpoint.save(self._folder.checkpoint, self.model, progress)
+        report.write_metrics(self._folder.metrics, progress.rows)
+
+
+def train(
+    config: Config,
+    output_dir: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> dict[str, Any]:
+    """Trains a network and writes the results into a folder.
+
+    Args:
+        config: The settings.
+        output_dir: Folder for the results; it must not hold a run yet.
+        data_dir: Folder for downloads instead of the user's cache folder.
+        resume: Continue the run in `output_dir` after its last complete
+            epoch. It ends bit for bit like one that never stopped, as long
+            as TensorFlow itself is deterministic: on a GPU, call
+            `tf.config.experimental.enable_op_determinism()` before.
+        callbacks: More Keras callbacks, called after those that keep files.
+
+    Returns:
+        The content of `report.json`.
+
+    Raises:
+        UserError: If a setting, the data or a folder is not as it must be.
+    """
+    folder = RunFolder(output_dir, resume, config)
+    dataset = datasets.load(config.dataset, data_dir)
+    steps = _steps_per_epoch(config, dataset)
+    strategy = _strategy(config)
+    keras.utils.set_random_seed(config.seed)
+    with strategy.scope():
+        model = models.build(config, dataset.image_shape, dataset.num_classes)
+        model.compile(
+            optimizer=models.optimizer(config, steps),
+            loss="squared_hinge",
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+            jit_compile=config.jit_compile,
+            steps_per_execution=config.steps_per_execution,
+        )
+        model.optimizer.build(model.trainable_variables)
+        progress = checkpoint.Progress(dataset.digest)
+        if folder.checkpoint.exists():
+            progress = _restore(folder, model, dataset)
+    files.write_text(folder.config, config.to_json())
+    if len(progress.rows) < config.epochs:
+        _fit(config, model, dataset, steps, folder, progress, callbacks)
+    return _report(config, model, dataset, folder, progress)
+
+
+def _steps_per_epoch(config: Config, dataset: datasets.Dataset) -> int:
+    steps = len(dataset.train) // config.batch_size
+    if steps == 0:
+        raise UserError(
+            f"`batch_size` must be <= {len(dataset.train)}, the number of "
+            f"training images. Received: batch_size={config.batch_size}"
+        )
+    if steps % config.steps_per_execution:
+        divisors = [n for n in range(1, steps + 1) if steps % n == 0]
+        raise UserError(
+            f"`steps_per_execution` must divide the {steps} steps of an "
+            "epoch. Received: steps_per_execution="
+            f"{config.steps_per_execution}. Use one of {divisors}."
+        )
+    return steps
+
+
+def _strategy(config: Config) -> tf.distribute.Strategy:
+    if config.distribute == "none":
+        return tf.distribute.get_strategy()
+    devices = tf.config.list_logical_devices("GPU")
+    devices = devices or tf.config.list_logical_devices("CPU")
+    if config.batch_size % len(devices):
+        raise UserError(
+            f"`batch_size` must be a multiple of {len(devices)}, the number "
+            f"of replicas. Received: batch_size={config.batch_size}"
+        )
+    # Keras 3.15 fails with these for any model on more than one replica.
+    for name, usable in (("jit_compile", False), ("steps_per_execution", 1)):
+        if len(devices) > 1 and getattr(config, name) != usable:
+            raise UserError(
+                f"`{name}` must be {usable} with distribute=mirrored on "
+                f"{len(devices)} devices, a limit of Keras. Received: "
+                f"{name}={getattr(config, name)}"
+            )
+    return tf.distribute.MirroredStrategy([d.name for d in devices])
+
+
+def _restore(
+    folder: RunFolder, model: keras.Model, dataset: datasets.Dataset
+) -> checkpoint.Progress:
+    progress = checkpoint.restore(folder.checkpoint, model)
+    if not folder.model.exists():
+        raise UserError(
+            f"{folder.model}, the best model so far, is not there. Delete "
+            f"{folder.checkpoint} to start the run anew."
+        )
+    if progress.dataset_digest != dataset.digest:
+        raise UserError(
+            f"The run in {folder.path} was trained on other data: SHA-256 "
+            f"{progress.dataset_digest}, now {dataset.digest}. Give the same "
+            "data, or use another --output_dir."
+        )
+    logging.info("Continuing after epoch %d.", len(progress.rows))
+    return progress
+
+
+def _fit(
+    config: Config,
+    model: keras.Model,
+    dataset: datasets.Dataset,
+    steps: int,
+    folder: RunFolder,
+    progress: checkpoint.Progress,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    first_epoch = len(progress.rows)
+    keepers: list[keras.callbacks.Callback] = [EpochKeeper(folder, progress)]
+    if config.discrete:
+        # Before the keeper, which writes what this adds to the logs.
+        keepers.insert(0, gxnor_tf.callbacks.TransitionMonitor())
+    model.fit(
+        pipeline.training_batches(
+            dataset.train,
+            dataset.num_classes,
+            config.batch_size,
+            config.seed,
+            first_epoch,
+            config.epochs,
+        ),
+        validation_data=pipeline.evaluation_batches(
+            dataset.validation, dataset.num_classes
+        ),
+        initial_epoch=first_epoch,
+        epochs=config.epochs,
+        steps_per_epoch=steps,
+        callbacks=[*keepers, *callbacks],
+        shuffle=False,  # The batches come shuffled.
+        # A progress bar for a terminal, one line an epoch for a file.
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+
+
+def _report(
+    config: Config,
+    model: keras.Model,
+    dataset: datasets.Dataset,
+    folder: RunFolder,
+    progress: checkpoint.Progress,
+) -> dict[str, Any]:
+    try:
+        best = keras.saving.load_model(folder.model)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{folder.model} cannot be loaded: {error}. Start the run anew "
+            "in another --output_dir."
+        ) from error
+    # Without the distribution strategy that the trained one belongs to.
+    final = models.build(config, dataset.image_shape, dataset.num_classes)
+    final.set_weights(model.get_weights())
+    content = report.summary(best, final, model.optimizer, dataset, progress)
+    report.write_summary(folder.report, content)
+    kind = (
+        f"weights n={config.weight_n}, activations n={config.activation_n}"
+        if config.discrete
+        else "float32"
+    )
+    report.draw_curves(
+        folder.curves,
+        progress.rows,
+        f"{config.net} network ({kind}) on {config.dataset}: test accuracy "
+        f"{content['test_accuracy']:.2%} after epoch {progress.best_epoch}, "
+        "chosen by validation",
+    )
+    return content

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From records to batches: deterministic, and resumable at any epoch."""
+
+import tensorflow as tf
+
+from train.records import Records
+
+EVALUATION_BATCH_SIZE = 500
+
+
+def training_batches(
+    records: Records,
+    num_classes: int,
+    batch_size: int,
+    seed: int,
+    first_epoch: int,
+    epochs: int,
+) -> tf.data.Dataset:
+    """Batches of all remaining epochs, one after the other.
+
+    The order of an epoch depends on the seed and its number only, so a run
+    that is resumed sees the same batches as one that never stopped. What
+    does not fill a batch at the end of an epoch is left out; it is other
+    records in every epoch.
+
+    Args:
+        records: What to train on.
+        num_classes: Number of classes.
+        batch_size: Records per batch.
+        seed: Seed of the order.
+        first_epoch: Number of the first epoch, from 0.
+        epochs: Number of epochs of the whole run.
+
+    Returns:
+        A dataset of `(epochs - first_epoch) * (len(records) // batch_size)`
+        pairs of `normalized(images)` and `targets(labels)`.
+    """
+    size = len(records)
+    used = size - size % batch_size
+    images = tf.constant(records.images)
+    labels = tf.constant(records.labels)
+
+    def order(epoch: tf.Tensor) -> tf.data.Dataset:
+        indices = tf.random.experimental.stateless_shuffle(
+            tf.range(size), tf.stack([tf.constant(seed, tf.int64), epoch])
+        )
+        return tf.data.Dataset.from_tensor_slices(indices[:used])
+
+    def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return (
+            normalized(tf.gather(images, indices)),
+            targets(tf.gather(labels, indices), num_classes),
+        )
+
+    return (
+        tf.data.Dataset.range(first_epoch, epochs)
+        .flat_map(order)
+        .batch(batch_size, drop_remainder=True)
+        .map(gather)
+        .prefetch(4)
+    )
+
+
+def evaluation_batches(records: Records, num_classes: int) -> tf.data.Dataset:
+    """All records once, in order, as `training_batches` gives them."""
+    return (
+        tf.data.Dataset.from_tensor_slices((records.images, records.labels))
+        .batch(EVALUATION_BATCH_SIZE)
+        .map(lambda x, y: (normalized(x), targets(y, num_classes)))
+        .prefetch(4)
+    )
+
+
+def normalized(images: tf.Tensor) -> tf.Tensor:
+    """`(p - 128) / 128` as float32.
+
+    The scale is a power of two, so the input of an exported model,
+    `int8(p - 128)` with scale 1/128, is exactly the same number.
+    """
+    return (tf.cast(images, tf.float32) - 128.0) / 128.0
+
+
+def targets(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """One-hot in {-1, +1}, float32, as the squared hinge loss wants it."""
+    return 2.0 * tf.one_hot(labels, num_classes) - 1.0

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every training program does with its command line."""
+
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from train import config
+from train.errors import UserError
+
+
+def run(net: str, argv: Sequence[str]) -> None:
+    """Trains a network as the parsed flags ask for.
+
+    Args:
+        net: Name of the network.
+        argv: What the flags left of the command line; must be the program.
+    """
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}")
+    values = flags.FLAGS
+    try:
+        settings = config.from_flags(net)
+        # TensorFlow takes seconds to import: not for --help or a wrong flag.
+        from train import loop
+
+        report = loop.train(
+            settings, values.output_dir, values.data_dir, values.resume
+        )
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(
+            "Interrupted. The same command with --resume continues after the "
+            "last complete epoch."
+        )
+    print(
+        f"test accuracy {report['test_accuracy']:.2%} (epoch "
+        f"{report['best_epoch']}, chosen by its validation accuracy of "
+        f"{report['validation_accuracy']:.2%}); last epoch "
+        f"{report['final_test_accuracy']:.2%}\n"
+        f"results in {values.output_dir}"
+    )
