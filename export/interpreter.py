@@ -42,13 +42,12 @@ class Runner:
             experimental_op_resolver_type=resolver,
             num_threads=num_threads,
         )
-        signature = self._interpreter.get_signature_list()["serving_default"]
-        self._input = signature["inputs"][0]
-        self._runner = self._interpreter.get_signature_runner()
 
     def __call__(self, x: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Outputs by name for a batch of inputs."""
-        outputs: dict[str, npt.NDArray[Any]] = self._runner(**{self._input: x})
+        runner = self._interpreter.get_signature_runner()
+        (name,) = runner.get_input_details()
+        outputs: dict[str, npt.NDArray[Any]] = runner(**{name: x})
         return outputs
 
     def load(self, x: npt.NDArray[Any]) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -60,7 +61,7 @@ def straight(settings, tmp_path_factory):
 
 
 class StopIn(keras.callbacks.Callback):
-    """Interrupts a run in the middle of an epoch."""
+    """Interrupts a run in the middle of an epoch, or after its last call."""
 
     def __init__(self, epoch):
         super().__init__()
@@ -196,43 +197,28 @@ def test_resume_before_the_first_epoch_ended(straight, settings, tmp_path):
     assert_same_run(straight[0], tmp_path)
 
 
-def test_resume_of_a_complete_run_reports_again(settings, tmp_path):
-    once = dataclasses.replace(settings, epochs=1, final_learning_rate=1e-5)
-    loop.train(once, tmp_path)
-    (tmp_path / "report.json").unlink()
-    before = saved_variables(tmp_path)
-    content = loop.train(once, tmp_path, resume=True)
-    assert content["epochs"] == 1
-    assert (tmp_path / "report.json").exists()
-    for name, value in saved_variables(tmp_path).items():
-        np.testing.assert_array_equal(value, before[name])
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"jit_compile": True}, {"steps_per_execution": 5}, {"step_rule": "adam"}],
-    ids=["jit_compile", "steps_per_execution", "adam"],
-)
-def test_resume_in_other_modes(settings, tmp_path, changes):
-    changed = dataclasses.replace(settings, **changes)
-    loop.train(changed, tmp_path / "straight")
-    one = tmp_path / "interrupted"
-    if "steps_per_execution" in changes:  # An epoch is one call.
-        with pytest.raises(KeyboardInterrupt):
-            loop.train(changed, one, callbacks=[StopIn(1)])
-    else:
-        interrupted(changed, one)
-    loop.train(changed, one, resume=True)
-    assert_same_run(tmp_path / "straight", one)
+def test_resume_of_a_complete_run_reports_again(straight, settings, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(straight[0], folder)
+    (folder / "report.json").unlink()
+    loop.train(settings, folder, resume=True)
+    assert_same_run(straight[0], folder)
 
 
 def test_steps_per_execution_does_not_change_the_result(
     straight, settings, tmp_path
 ):
-    loop.train(dataclasses.replace(settings, steps_per_execution=5), tmp_path)
-    one, other = saved_variables(straight[0]), saved_variables(tmp_path)
-    for name, value in one.items():
-        np.testing.assert_array_equal(value, other[name], name)
+    changed = dataclasses.replace(settings, steps_per_execution=5)
+    interrupted(changed, tmp_path)
+    loop.train(changed, tmp_path, resume=True)
+    assert_same_run(straight[0], tmp_path)
+
+
+def test_jit_compile(settings, tmp_path):
+    changed = dataclasses.replace(settings, epochs=1, jit_compile=True)
+    content = loop.train(changed, tmp_path)
+    assert content["test_accuracy"] > 0.3
+    assert float(untimed_metrics(tmp_path)[0]["transition_rate"]) > 0
 
 
 def test_float32(settings, tmp_path):
@@ -244,17 +230,6 @@ def test_float32(settings, tmp_path):
     assert content["state_bytes_per_weight"] == 12
     assert "transition_rate" in untimed_metrics(tmp_path)[0]
     assert untimed_metrics(tmp_path)[0]["transition_rate"] == ""
-
-
-class Validation(keras.callbacks.Callback):
-    """Replaces the accuracies that follow, to test what is kept."""
-
-    def __init__(self, values):
-        super().__init__()
-        self.values = values
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["val_accuracy"] = self.values[epoch]
 
 
 def test_the_best_epoch_is_kept(settings, tmp_path, monkeypatch):
@@ -313,28 +288,28 @@ def test_resume_without_a_run(settings, tmp_path):
         loop.train(settings, tmp_path, resume=True)
 
 
-def test_resume_with_damaged_files(settings, tmp_path):
-    once = dataclasses.replace(settings, epochs=1, final_learning_rate=1e-5)
-    loop.train(once, tmp_path)
+def test_resume_with_damaged_files(straight, settings, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(straight[0], folder)
 
     def refused(name, message, content=b"damaged"):
-        path = tmp_path / name
+        path = folder / name
         good = path.read_bytes()
         if content is None:
             path.unlink()
         else:
             path.write_bytes(content)
         with pytest.raises(UserError, match=message):
-            loop.train(once, tmp_path, resume=True)
+            loop.train(settings, folder, resume=True)
         path.write_bytes(good)
 
     refused("checkpoint.npz", "checkpoint.npz is damaged")
     refused("config.json", "config.json is damaged")
     refused("model.keras", "model.keras cannot be loaded")
-    model = (tmp_path / "model.keras").read_bytes()
+    model = (folder / "model.keras").read_bytes()
     refused("model.keras", "model.keras cannot be loaded", model[:-100])
     refused("model.keras", "model.keras.*is not there", None)
-    loop.train(once, tmp_path, resume=True)
+    loop.train(settings, folder, resume=True)
 
 
 def test_unwritable_folder_is_refused_before_anything(
@@ -442,6 +417,4 @@ def test_mirrored_on_two_devices(data, tmp_path):
 
 def test_mirrored_on_one_device_changes_nothing(straight, settings, tmp_path):
     loop.train(dataclasses.replace(settings, distribute="mirrored"), tmp_path)
-    one, other = saved_variables(straight[0]), saved_variables(tmp_path)
-    for name, value in one.items():
-        np.testing.assert_array_equal(value, other[name], name)
+    assert_same_run(straight[0], tmp_path)
