@@ -78,10 +78,9 @@ class _Options:
         try:
             options = _read_map(data)
         except (
-            IndexError,
+            LookupError,
             OverflowError,
             TypeError,
-            UnicodeDecodeError,
             ValueError,
             struct.error,
         ) as error:

@@ -104,9 +104,9 @@ def pack_activations(states: Int8Array) -> Int32Array:
     [9, 4]
     """
     _check_ternary("states", states)
-    if states.ndim < 1:
+    if states.ndim < 1 or states.shape[-1] < 1:
         raise ValueError(
-            "`states` must have a channel axis. Received: shape=()"
+            f"`states` must have a channel axis. Received: shape={states.shape}"
         )
     words = np.stack([_pack_words(states == 1), _pack_words(states == -1)], -1)
     return words.reshape(*states.shape[:-1], -1)

@@ -50,12 +50,18 @@ static void report_error(TfLiteContext* context, const char* format, ...) {
 static TfLiteStatus resize(TfLiteContext* context, TfLiteTensor* tensor,
                            TfLiteIntArray* dims) {
   size_t elements = 1;
-  (void)context;
   CHECK(dims->size <= 4);
+  for (int32_t i = 0; i < dims->size; ++i) {
+    elements *= (size_t)dims->data[i];
+  }
+  if (elements > 100000) { /* Damaged options ask for very much padding. */
+    free(dims);
+    context->ReportError(context, "out of memory");
+    return kTfLiteError;
+  }
   tensor->dims->size = dims->size;
   for (int32_t i = 0; i < dims->size; ++i) {
     tensor->dims->data[i] = dims->data[i];
-    elements *= (size_t)dims->data[i];
   }
   free(dims);
   free(tensor->data);

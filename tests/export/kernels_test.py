@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C kernels, compiled as a user would, against a plain convolution."""
+
+import ctypes
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from export import delegate, packing
+from export.op_schema import Conv2DOptions
+from tests.export import helpers
+
+FLAGS = (
+    "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror "
+    "-ffreestanding -O2"
+).split()
+INCLUDE = delegate.get_include()
+SOURCES = sorted((INCLUDE.parent / "src").glob("gxnor_*.c"))
+OK, ERR_ARG, ERR_SHAPE = 0, -1, -2
+
+PARAMS = (
+    "batches", "input_height", "input_width", "input_channels",
+    "output_channels", "kernel_height", "kernel_width", "stride_height",
+    "stride_width", "dilation_height", "dilation_width", "pad_top",
+    "pad_bottom", "pad_left", "pad_right", "pool_height", "pool_width",
+    "pool_stride_height", "pool_stride_width", "pool_pad_top",
+    "pool_pad_bottom", "pool_pad_left", "pool_pad_right",
+)  # fmt: skip
+SHAPE = (
+    "conv_height", "conv_width", "output_height", "output_width", "depth",
+    "planes", "input_groups", "output_groups",
+)  # fmt: skip
+
+
+class Params(ctypes.Structure):
+    """`gxnor_conv2d_params`."""
+
+    _fields_ = [(name, ctypes.c_int32) for name in PARAMS]
+
+
+class Shape(ctypes.Structure):
+    """`gxnor_conv2d_shape`."""
+
+    _fields_ = [(name, ctypes.c_int32) for name in SHAPE]
+
+
+def compiler() -> list[str]:
+    """The C compiler, `CC` or `cc`."""
+    command = os.environ.get("CC", "cc").split()
+    assert shutil.which(command[0]), (
+        f"The C compiler {command[0]} is missing: install one or set CC."
+    )
+    return command
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The kernels as a shared library."""
+    path = tmp_path_factory.mktemp("kernels") / "libgxnor_kernels.so"
+    subprocess.run(
+        [*compiler(), *FLAGS, "-shared", "-fPIC", f"-I{INCLUDE}"]
+        + [*map(str, SOURCES), "-o", str(path)],
+        check=True,
+        timeout=120,
+    )
+    return ctypes.CDLL(str(path))
+
+
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    assert array.flags.c_contiguous
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def params_of(problem: helpers.Problem) -> Params:
+    batch, height, width, _ = problem.x.shape
+    return Params(
+        batches=batch,
+        input_height=height,
+        input_width=width,
+        **dataclasses.asdict(problem.options),
+    )
+
+
+def run(
+    kernels: ctypes.CDLL, problem: helpers.Problem, *, ternary: bool
+) -> np.ndarray:
+    """Runs the kernel that fits the problem."""
+    name = f"gxnor_conv2d_{'t2' if problem.packed else 's8'}_"
+    name += "t2" if ternary else "s32"
+    arrays = [problem.input, packing.pack_weights(problem.weights)]
+    if ternary:
+        arrays.append(problem.thresholds)
+    shape = problem.options.output_shape(problem.x.shape, packed=ternary)
+    # A word behind the output shows whether the kernel writes beyond it.
+    guarded = np.full(np.prod(shape) + 1, 0x5A5A5A5A, np.int32)
+    status = getattr(kernels, name)(
+        ctypes.byref(params_of(problem)),
+        *map(pointer, arrays),
+        pointer(guarded),
+    )
+    assert status == OK
+    assert guarded[-1] == 0x5A5A5A5A
+    return guarded[:-1].reshape(shape)
+
+
+MANY = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@MANY
+@given(problem=helpers.problems())
+def test_ternary_output(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
+    words = run(kernels, problem, ternary=True)
+    np.testing.assert_array_equal(
+        words, packing.pack_activations(problem.states)
+    )
+
+
+@MANY
+@given(problem=helpers.problems(pool=False))
+def test_sums(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
+    sums = run(kernels, problem, ternary=False)
+    np.testing.assert_array_equal(sums, problem.sums)
+
+
+@MANY
+@given(problem=helpers.problems())
+def test_shape(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
+    shape, options = Shape(), problem.options
+    status = kernels.gxnor_conv2d_get_shape(
+        ctypes.byref(params_of(problem)), ctypes.byref(shape)
+    )
+    assert status == OK
+    size = problem.x.shape[1:3]
+    assert (shape.conv_height, shape.conv_width) == options.conv_size(*size)
+    assert (shape.output_height, shape.output_width) == options.output_size(
+        *size
+    )
+    assert shape.depth == options.depth
+    assert shape.planes == packing.planes_for(options.depth)
+    assert shape.input_groups == packing.groups_for(options.input_channels)
+    assert shape.output_groups == packing.groups_for(options.output_channels)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_sign_flips(kernels: ctypes.CDLL, packed: bool) -> None:
+    """Negated weights negate the sums; so do negated ternary inputs."""
+    options = Conv2DOptions(
+        input_channels=40, output_channels=35, kernel_height=3, kernel_width=3
+    )
+    problem = helpers.make_problem(options, packed=packed)
+    sums = run(kernels, problem, ternary=False)
+    assert np.any(sums)
+    flipped = dataclasses.replace(problem, weights=-problem.weights)
+    np.testing.assert_array_equal(run(kernels, flipped, ternary=False), -sums)
+    if packed:
+        flipped = dataclasses.replace(problem, x=-problem.x)
+        np.testing.assert_array_equal(
+            run(kernels, flipped, ternary=False), -sums
+        )
+
+
+def test_fully_connected_covers_its_input(kernels: ctypes.CDLL) -> None:
+    params = Params()
+    status = kernels.gxnor_fully_connected_get_params(
+        2, 3, 4, 33, 10, ctypes.byref(params)
+    )
+    assert status == OK
+    options = Conv2DOptions(
+        input_channels=33, output_channels=10, kernel_height=3, kernel_width=4
+    )
+    problem = helpers.make_problem(
+        options, packed=True, batch=2, height=3, width=4
+    )
+    assert bytes(params) == bytes(params_of(problem))
+    np.testing.assert_array_equal(
+        run(kernels, problem, ternary=False)[:, 0, 0],
+        problem.x.reshape(2, -1).astype(int)
+        @ problem.weights.reshape(10, -1).T,
+    )
+
+
+def test_errors(kernels: ctypes.CDLL) -> None:
+    none = ctypes.c_void_p()
+    params = Params()
+    word = np.zeros(1, np.int32)
+    assert kernels.gxnor_conv2d_t2_s32(none, none, none, none) == ERR_ARG
+    assert (
+        kernels.gxnor_conv2d_t2_s32(
+            ctypes.byref(params), pointer(word), pointer(word), pointer(word)
+        )
+        == ERR_SHAPE
+    )
+
+
+@pytest.mark.parametrize("level", ["-Os", "-O2", "-O3"])
+def test_kernels_need_no_library(level: str, tmp_path: pathlib.Path) -> None:
+    """What the objects do not define themselves would be a C library."""
+    nm = shutil.which("nm")
+    if nm is None:
+        pytest.fail("The tool nm is missing: install binutils.")
+    subprocess.run(
+        [*compiler(), *FLAGS, level, f"-I{INCLUDE}", "-c"]
+        + [*map(str, SOURCES)],
+        check=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    lines = subprocess.run(
+        [nm, *map(str, tmp_path.glob("*.o"))],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    symbols = [line.split()[-2:] for line in lines if len(line.split()) > 1]
+    defined = {name for kind, name in symbols if kind != "U"}
+    assert {name for _, name in symbols} - defined <= {"_GLOBAL_OFFSET_TABLE_"}
+    assert all(
+        name.startswith("gxnor_") for kind, name in symbols if kind in "TRDBC"
+    )
+    # No variables: neither data nor bss.
+    assert not [name for kind, name in symbols if kind in "dDbBC"]
+
+
+def test_headers_compile_alone_and_as_cpp(tmp_path: pathlib.Path) -> None:
+    headers = sorted((INCLUDE / "gxnor").glob("*.h"))
+    assert headers
+    for header in headers:
+        for language in ("c", "c++"):
+            if language == "c++" and not shutil.which("c++"):
+                continue
+            subprocess.run(
+                [*compiler(), "-x", language, "-fsyntax-only", "-Wall"]
+                + ["-Werror", f"-I{INCLUDE}", "-"],
+                input=f"#include <gxnor/{header.name}>\n",
+                check=True,
+                text=True,
+                cwd=tmp_path,
+                timeout=60,
+            )
+
+
+def test_structs_are_those_of_the_headers() -> None:
+    """The ctypes structures above have the members of types.h, in order."""
+    text = (INCLUDE / "gxnor" / "types.h").read_text()
+    for name, structure in (("params", Params), ("shape", Shape)):
+        body: Any = text.split(f"typedef struct gxnor_conv2d_{name} {{")[1]
+        body = body.split("}")[0]
+        members = [
+            line.split(";")[0].split()[-1]
+            for line in body.splitlines()
+            if line.strip().startswith("int32_t")
+        ]
+        assert members == [field for field, _ in structure._fields_]

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from flatbuffers import flexbuffers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export import op_schema
+from export.op_schema import Conv2DOptions, FullyConnectedOptions
+from tests.export import helpers
+
+RUNTIME = pathlib.Path(op_schema.__file__).parent / "runtime"
+CONV = Conv2DOptions(
+    input_channels=3, output_channels=40, kernel_height=3, kernel_width=2
+)
+FULLY_CONNECTED = FullyConnectedOptions(input_channels=40, output_channels=10)
+
+
+@given(helpers.problems())
+def test_options_survive_the_round_trip(problem: helpers.Problem) -> None:
+    options = problem.options
+    assert Conv2DOptions.from_bytes(options.to_bytes()) == options
+    names = [field.name for field in dataclasses.fields(options)]
+    assert flexbuffers.Loads(options.to_bytes()) == {
+        "version": 1,
+        **{name: getattr(options, name) for name in names},
+    }
+
+
+@given(st.integers(1, 2**31 - 1), st.integers(1, 2**31 - 1))
+def test_fully_connected_options_survive_the_round_trip(
+    inputs: int, outputs: int
+) -> None:
+    options = FullyConnectedOptions(
+        input_channels=inputs, output_channels=outputs
+    )
+    assert FullyConnectedOptions.from_bytes(options.to_bytes()) == options
+
+
+@given(helpers.problems())
+def test_output_shape_is_that_of_the_convolution(
+    problem: helpers.Problem,
+) -> None:
+    options, shape = problem.options, problem.x.shape
+    assert options.conv_size(*shape[1:3]) == problem.sums.shape[1:3]
+    states = problem.states
+    assert options.output_shape(shape, packed=False) == states.shape
+    words = op_schema.packed_size(options.output_channels)
+    assert options.output_shape(shape, packed=True) == (
+        *states.shape[:-1],
+        words,
+    )
+
+
+def test_pool_is_seen() -> None:
+    assert not CONV.has_pool
+    assert dataclasses.replace(CONV, pool_width=2).has_pool
+    assert dataclasses.replace(CONV, pool_stride_height=2).has_pool
+
+
+def test_runtime_has_the_same_options() -> None:
+    source = (RUNTIME / "tflite" / "op_options.c").read_text()
+    for table, options in (
+        ("kConv2dOptions", CONV),
+        ("kFullyConnectedOptions", FULLY_CONNECTED),
+    ):
+        text = re.search(rf"{table}\[\] = {{(.*?)}};", source, re.S)
+        assert text is not None
+        found = dict(
+            (name, 0 if kind == "PAD" else 1)
+            for kind, name in re.findall(r"(SIZE|PAD)\((\w+)\)", text[1])
+        )
+        fields = [field.name for field in dataclasses.fields(options)]
+        assert found == {name: 0 if "pad_" in name else 1 for name in fields}
+        assert f'"{options.custom_code}"' in source
+    assert f"kVersion = {op_schema.VERSION}" in source
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        ({"stride_width": 0}, ValueError, "`stride_width` must be in 1..2"),
+        ({"pad_left": -1}, ValueError, "Received: pad_left=-1"),
+        ({"pad_left": 2**31}, ValueError, "Received: pad_left=2147483648"),
+        ({"pool_width": True}, TypeError, "Received: pool_width=True"),
+        ({"pool_width": 2.0}, TypeError, "Received: pool_width=2.0"),
+        (
+            {"pool_height": 2, "pool_pad_top": 2},
+            ValueError,
+            "pool_pad_top=2, pool_height=2",
+        ),
+        ({"pool_pad_right": 1}, ValueError, "pool_pad_right=1, pool_width=1"),
+        (
+            {"input_channels": 2**24 // 6 + 1},
+            ValueError,
+            r"must be <= 16777215.*3 \* 2 \* 2796203 = 16777218",
+        ),
+    ],
+)
+def test_wrong_options(
+    changes: dict[str, int], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        dataclasses.replace(CONV, **changes)
+
+
+def test_what_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="the kernel must fit.*3 over 2"):
+        CONV.output_size(2, 9)
+    with pytest.raises(ValueError, match="the pool window must fit.*4 over 2"):
+        dataclasses.replace(CONV, pool_height=4).output_size(4, 9)
+
+
+def encoded(**changes: object) -> bytes:
+    """The options of CONV with changes; None removes one."""
+    values = {"version": 1, **dataclasses.asdict(CONV), **changes}
+    return bytes(
+        flexbuffers.Dumps({k: v for k, v in values.items() if v is not None})
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (encoded(version=2), "`version` must be 1.*Received: version=2"),
+        (encoded(version=None), "Received: version=None"),
+        (encoded(pad_top=None), r"Missing: \['pad_top'\]. Unknown: \[\]"),
+        (encoded(groups=2), r"Missing: \[\]. Unknown: \['groups'\]"),
+        (encoded(pad_top=0.5), "'pad_top' is there twice or is no integer"),
+        (encoded(pad_top="1"), "'pad_top' is there twice or is no integer"),
+        (encoded(pad_top=-1), "Received: pad_top=-1"),
+        (encoded(pad_top=2**40), "Received: pad_top=1099511627776"),
+        (b"", "not a flexbuffer map.*Received 0 bytes"),
+        (bytes(flexbuffers.Dumps([1, 2])), "the root is not a map"),
+        (encoded()[:-1], "not a flexbuffer map"),
+    ],
+)
+def test_wrong_bytes(data: bytes, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        Conv2DOptions.from_bytes(data)
+
+
+def read_or_refuse(data: bytes) -> None:
+    """Any bytes are options or a ValueError."""
+    try:
+        options = Conv2DOptions.from_bytes(data)
+    except ValueError:
+        return
+    assert Conv2DOptions.from_bytes(options.to_bytes()) == options
+
+
+@given(st.binary(max_size=80))
+def test_random_bytes_are_refused(data: bytes) -> None:
+    # A map's type byte at the end lets the reader go on.
+    for width in (1, 2, 4, 8):
+        read_or_refuse(data + bytes([9 << 2 | width & 3, width]))
+    read_or_refuse(data)
+
+
+def test_damaged_bytes_are_refused() -> None:
+    data = np.frombuffer(encoded(), np.uint8)
+    for i in range(data.size):
+        for flip in (1, 4, 0x80, 0xFF):
+            damaged = data.copy()
+            damaged[i] ^= flip
+            read_or_refuse(damaged.tobytes())
+        read_or_refuse(data[:i].tobytes())
