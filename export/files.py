@@ -3,9 +3,11 @@
 
 import os
 import pathlib
-import tempfile
 
 import keras
+
+import gxnor_tf  # noqa: F401  (registers the layers)
+from gxnor_tf.files import replacing
 
 
 def load_model(path: str | os.PathLike[str]) -> keras.Model:
@@ -21,8 +23,6 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged or no Keras model.
     """
-    import gxnor_tf  # noqa: F401  (registers the layers)
-
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -68,17 +68,5 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     path = pathlib.Path(path)
     check_writable(path)
-    handle, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}."
-    )
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # mkstemp makes private files; give this one the usual rights.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

@@ -12,6 +12,7 @@ import pathlib
 import keras
 import numpy as np
 
+from gxnor_tf.files import replacing
 from train import files
 from train.errors import UserError
 
@@ -49,7 +50,7 @@ def save(path: pathlib.Path, model: keras.Model, progress: Progress) -> None:
         for name, variable in _variables(model).items()
     }
     arrays[_PROGRESS] = np.array(json.dumps(dataclasses.asdict(progress)))
-    with files.replacing(path) as temporary, temporary.open("wb") as stream:
+    with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
 
 
@@ -77,6 +78,9 @@ def restore(path: pathlib.Path, model: keras.Model) -> Progress:
                 raise ValueError(
                     f"variable {name} is {found}, and {wanted} in the model"
                 )
+            space = getattr(variable, "space", None)
+            if space is not None and not space.contains(arrays[name]):
+                raise ValueError(f"variable {name} has no states of {space}")
     except (files.DamagedError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} is damaged or not a checkpoint of this network "

@@ -15,6 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 import gxnor_tf
+from gxnor_tf.files import replacing
 from train import checkpoint, datasets, files, models, pipeline, report
 from train.config import Config
 from train.errors import UserError
@@ -130,7 +131,7 @@ class EpochKeeper(keras.callbacks.Callback):
         if row["val_accuracy"] > progress.best_accuracy:
             progress.best_accuracy = row["val_accuracy"]
             progress.best_epoch = epoch + 1
-            with files.replacing(self._folder.model) as temporary:
+            with replacing(self._folder.model) as temporary:
                 self.model.save(temporary)
         checkpoint.save(self._folder.checkpoint, self.model, progress)
         report.write_metrics(self._folder.metrics, progress.rows)

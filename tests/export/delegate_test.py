@@ -1,0 +1,540 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models with custom ops in the interpreters of LiteRT and TensorFlow."""
+
+import dataclasses
+import importlib.metadata
+import importlib.resources
+import pathlib
+import sys
+import threading
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert import interpreter as litert
+from flatbuffers import flexbuffers
+from hypothesis import HealthCheck, given, settings
+
+from export import delegate, packing
+from export.flatbuffer_builder import ModelBuilder, Quantization
+from export.op_schema import Conv2DOptions, FullyConnectedOptions
+from tests.export import helpers
+
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning"
+)
+
+RUNTIMES = pytest.mark.parametrize(
+    "interpreter",
+    [litert.Interpreter, tf.lite.Interpreter],
+    ids=["litert", "tensorflow"],
+)
+MANY = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+OPTIONS = Conv2DOptions(
+    input_channels=3, output_channels=33, kernel_height=3, kernel_width=2
+)
+
+
+@pytest.fixture(scope="module")
+def gxnor() -> Any:
+    """One delegate for all interpreters of this module."""
+    return delegate.load_delegate()
+
+
+def start(interpreter: Any, model: bytes, gxnor: Any) -> Any:
+    started = interpreter(model_content=model, experimental_delegates=[gxnor])
+    started.allocate_tensors()
+    return started
+
+
+def run(started: Any, **inputs: np.ndarray) -> np.ndarray:
+    """The output `y` of a model."""
+    return started.get_signature_runner()(**inputs)["y"]
+
+
+@RUNTIMES
+@MANY
+@given(problem=helpers.problems())
+def test_ternary_convolution(
+    interpreter: Any, gxnor: Any, problem: helpers.Problem
+) -> None:
+    started = start(interpreter, helpers.one_op_model(problem), gxnor)
+    np.testing.assert_array_equal(
+        run(started, x=problem.input), packing.pack_activations(problem.states)
+    )
+
+
+@RUNTIMES
+@MANY
+@given(problem=helpers.problems(pool=False))
+def test_sums(interpreter: Any, gxnor: Any, problem: helpers.Problem) -> None:
+    model = helpers.one_op_model(problem, ternary=False)
+    started = start(interpreter, model, gxnor)
+    np.testing.assert_array_equal(run(started, x=problem.input), problem.sums)
+
+
+@RUNTIMES
+@pytest.mark.parametrize("ternary", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (3, 5)])
+@pytest.mark.parametrize("channels", [(1, 1), (31, 33), (40, 10)])
+def test_fully_connected(
+    interpreter: Any,
+    gxnor: Any,
+    ternary: bool,
+    packed: bool,
+    size: tuple[int, int],
+    channels: tuple[int, int],
+) -> None:
+    """The convolution that covers its input; flat inputs have no size."""
+    options = FullyConnectedOptions(
+        input_channels=channels[0], output_channels=channels[1]
+    )
+    problem = helpers.make_problem(
+        Conv2DOptions(
+            **dataclasses.asdict(options),
+            kernel_height=size[0],
+            kernel_width=size[1],
+        ),
+        packed=packed,
+        batch=3,
+        height=size[0],
+        width=size[1],
+    )
+    x, expected = problem.input, problem.sums[:, 0, 0]
+    if ternary:
+        expected = packing.pack_activations(problem.states[:, 0, 0])
+    if size == (1, 1):
+        x = x[:, 0, 0]
+    model = helpers.custom_op_model(
+        custom_code=options.custom_code,
+        options=options.to_bytes(),
+        input_shape=(None, *x.shape[1:]),
+        output_shape=(None, *expected.shape[1:]),
+        weights=packing.pack_weights(problem.weights),
+        thresholds=problem.thresholds if ternary else None,
+        input_dtype=x.dtype,
+    )
+    y = run(start(interpreter, model, gxnor), x=x)
+    np.testing.assert_array_equal(y, expected)
+
+
+def two_op_model(first: helpers.Problem, units: np.ndarray) -> bytes:
+    """A convolution, a fully connected op and a builtin op behind it."""
+    builder = ModelBuilder()
+    quantization = Quantization(1 / 128)
+    shape = (None, *first.x.shape[1:])
+    x = builder.tensor("x", shape, np.int8, quantization=quantization)
+    hidden_shape = first.options.output_shape(first.x.shape, packed=True)
+    hidden = builder.tensor("hidden", (None, *hidden_shape[1:]), np.int32)
+    sums = builder.tensor("sums", (None, len(units)), np.int32)
+    y = builder.tensor("y", (None, len(units)), np.float32)
+    builder.custom(
+        first.options.custom_code,
+        [
+            x,
+            builder.constant("w1", packing.pack_weights(first.weights)),
+            builder.constant("t1", first.thresholds),
+        ],
+        [hidden],
+        first.options.to_bytes(),
+    )
+    options = FullyConnectedOptions(
+        input_channels=first.options.output_channels,
+        output_channels=len(units),
+    )
+    builder.custom(
+        options.custom_code,
+        [hidden, builder.constant("w2", packing.pack_weights(units)), None],
+        [sums],
+        options.to_bytes(),
+    )
+    builder.builtin(
+        "CAST", [sums], [y], in_data_type="INT32", out_data_type="FLOAT32"
+    )
+    return builder.finish({"x": x}, {"y": y})
+
+
+def two_ops(batch: int, seed: int) -> tuple[helpers.Problem, np.ndarray]:
+    first = helpers.make_problem(OPTIONS, packed=False, batch=batch, seed=seed)
+    shape = (10, *first.states.shape[1:])
+    rng = np.random.default_rng(0)
+    return first, rng.integers(-1, 2, shape).astype(np.int8)
+
+
+def expected_of(first: helpers.Problem, units: np.ndarray) -> np.ndarray:
+    states = first.states.astype(np.int32)
+    return states.reshape(len(states), -1) @ units.reshape(10, -1).T
+
+
+@RUNTIMES
+def test_batch_is_resized(interpreter: Any, gxnor: Any) -> None:
+    base, units = two_ops(batch=1, seed=0)
+    started = start(interpreter, two_op_model(base, units), gxnor)
+    index = started.get_input_details()[0]["index"]
+    for batch in (4, 1, 7, 64, 2):
+        x = np.random.default_rng(batch).integers(-128, 128, (batch, 6, 5, 3))
+        first = dataclasses.replace(base, x=x.astype(np.int8))
+        started.resize_tensor_input(index, x.shape)
+        started.allocate_tensors()
+        started.set_tensor(index, first.x)
+        started.invoke()
+        y = started.get_tensor(started.get_output_details()[0]["index"])
+        np.testing.assert_array_equal(y, expected_of(first, units))
+        np.testing.assert_array_equal(
+            run(started, x=first.x), expected_of(first, units)
+        )
+
+
+@RUNTIMES
+@pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors")
+@pytest.mark.parametrize(
+    "resolver",
+    ["AUTO", "BUILTIN", "BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"],
+)
+def test_every_resolver(interpreter: Any, gxnor: Any, resolver: str) -> None:
+    first, units = two_ops(batch=3, seed=1)
+    package = (
+        litert if interpreter is litert.Interpreter else tf.lite.experimental
+    )
+    started = interpreter(
+        model_content=two_op_model(first, units),
+        experimental_delegates=[gxnor],
+        experimental_op_resolver_type=getattr(package.OpResolverType, resolver),
+        experimental_preserve_all_tensors=True,
+        num_threads=2,
+    )
+    np.testing.assert_array_equal(
+        run(started, x=first.x), expected_of(first, units)
+    )
+
+
+def test_delegate_outlives_its_name() -> None:
+    first, units = two_ops(batch=2, seed=2)
+    model = two_op_model(first, units)
+    for _ in range(20):
+        started = start(litert.Interpreter, model, delegate.load_delegate())
+        np.testing.assert_array_equal(
+            run(started, x=first.x), expected_of(first, units)
+        )
+
+
+def test_one_delegate_in_several_threads(gxnor: Any) -> None:
+    results: list[bool] = []
+
+    def work(seed: int) -> None:
+        first, units = two_ops(batch=5, seed=seed)
+        started = start(litert.Interpreter, two_op_model(first, units), gxnor)
+        results.extend(
+            np.array_equal(run(started, x=first.x), expected_of(first, units))
+            for _ in range(20)
+        )
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 80
+
+
+def test_no_custom_op_is_fine(gxnor: Any) -> None:
+    builder = ModelBuilder()
+    x = builder.tensor("x", (3,), np.float32)
+    y = builder.tensor("y", (3,), np.float32)
+    builder.builtin("RELU", [x], [y])
+    started = start(
+        litert.Interpreter, builder.finish({"x": x}, {"y": y}), gxnor
+    )
+    y = run(started, x=np.array([-1, 0, 2], np.float32))
+    np.testing.assert_array_equal(y, [0, 0, 2])
+
+
+def test_without_the_delegate() -> None:
+    """The text that the documentation quotes."""
+    problem = helpers.make_problem(OPTIONS, packed=True)
+    with pytest.raises(
+        RuntimeError, match="Encountered unresolved custom op: GxnorConv2D"
+    ):
+        litert.Interpreter(
+            model_content=helpers.one_op_model(problem)
+        ).allocate_tensors()
+
+
+def encoded(**changes: object) -> bytes:
+    """The options with changes; None removes one."""
+    values = {"version": 1, **dataclasses.asdict(OPTIONS), **changes}
+    return bytes(
+        flexbuffers.Dumps({k: v for k, v in values.items() if v is not None})
+    )
+
+
+def with_bits(array: np.ndarray, index: tuple[int, ...], bits: int) -> Any:
+    array = array.copy()
+    array[index] |= np.array(bits, np.uint32).view(np.int32)
+    return array
+
+
+PACKED = helpers.make_problem(OPTIONS, packed=True)
+PLAIN = helpers.make_problem(OPTIONS, packed=False)
+WEIGHTS = packing.pack_weights(PACKED.weights)
+REVERSED = np.ascontiguousarray(PLAIN.thresholds[:, ::-1])
+
+
+@RUNTIMES
+@pytest.mark.parametrize(
+    ("problem", "changes", "text"),
+    [
+        (
+            PACKED,
+            {"custom_code": "GxnorPool2D"},
+            "GxnorPool2D.*does not know this op; update gxnor_tf",
+        ),
+        (PACKED, {"options": encoded(version=2)}, "`version` is 2, but"),
+        (PACKED, {"options": encoded(version=None)}, "`version` is missing"),
+        (PACKED, {"options": encoded(pad_top=None)}, "`pad_top` is missing"),
+        (PACKED, {"options": encoded(groups=1)}, "`groups` is unknown"),
+        (PACKED, {"options": encoded(stride_width=0)}, "`stride_width` is 0"),
+        (PACKED, {"options": encoded(pad_left=2**40)}, "`pad_left` is 10995"),
+        (PACKED, {"options": encoded(pad_left=0.5)}, "is no integer"),
+        (PACKED, {"options": b""}, "0 bytes, are no flexbuffer map"),
+        (PACKED, {"options": b"\x00" * 9}, "9 bytes, are no flexbuffer map"),
+        (
+            PACKED,
+            {"options": encoded(pool_pad_top=1)},
+            "pool 1x1 .padding 1, 0, 0, 0. do not fit",
+        ),
+        (
+            PACKED,
+            {"options": encoded(output_channels=2**31 - 1)},
+            r"more than 2\^31 - 1 elements.*output channels 2147483647",
+        ),
+        (
+            PACKED,
+            {"input_shape": (1, 2, 5, 2)},
+            "kernel 3x2 .*do not fit the input 2x5",
+        ),
+        (
+            PACKED,
+            {"input_shape": (1, 6, 5, 3)},
+            r"must be 2, for option `input_channels` is 3 and the input "
+            r"packed; received \(1, 6, 5, 3\)",
+        ),
+        (
+            PLAIN,
+            {"input_shape": (1, 6, 5, 2)},
+            "must be 3, for option `input_channels` is 3 and the input int8",
+        ),
+        (PACKED, {"input_shape": (6, 10)}, r"received \(6, 10\)"),
+        (
+            PACKED,
+            {"input_dtype": np.float32},
+            "the input must be int8, or int32.*received TfLiteType 1",
+        ),
+        (PLAIN, {"zero_point": -128}, "zero point 0; received -128"),
+        (PACKED, {"output_dtype": np.int8}, "TfLiteType 2, 2 and 9"),
+        (
+            PACKED,
+            {"weights": WEIGHTS.astype(np.int64)},
+            "TfLiteType 4, 2 and 2",
+        ),
+        (
+            PACKED,
+            {"weights": WEIGHTS[:, 1:].copy()},
+            r"weights must have the shape \(2, 19, 2\); "
+            r"received \(2, 18, 2\)",
+        ),
+        (PACKED, {"weights_as_input": True}, "weights must be a constant"),
+        (
+            PACKED,
+            {"weights": with_bits(WEIGHTS, (1, 3), 1 << 31)},
+            "record 3 of weight group 1 is {0x8000000[01], 0x",
+        ),
+        (
+            PACKED,
+            {"weights": with_bits(WEIGHTS, (0, 18, 0), 1)},
+            "group 0 does not end with the null record",
+        ),
+        (
+            PACKED,
+            {"thresholds": PLAIN.thresholds},
+            r"thresholds must have the shape \(2, 6, 2\); "
+            r"received \(33, 2\)",
+        ),
+        (
+            PACKED,
+            {"thresholds": with_bits(PACKED.thresholds, (0, 5, 1), 2)},
+            "lane 1 of threshold group 0 has high -?[0-9]+ and low",
+        ),
+        (
+            PLAIN,
+            {"thresholds": PACKED.thresholds},
+            r"thresholds must have the shape \(33, 2\)",
+        ),
+        (
+            PLAIN,
+            {"thresholds": REVERSED},
+            "channel 0 has high threshold -?[0-9]+ and low threshold -?[0-9]+",
+        ),
+        (
+            PACKED,
+            {"ternary": False, "options": encoded(pool_width=2)},
+            "a pool needs thresholds; received pool 1x2",
+        ),
+    ],
+)
+def test_wrong_models(
+    interpreter: Any,
+    gxnor: Any,
+    problem: helpers.Problem,
+    changes: dict[str, Any],
+    text: str,
+) -> None:
+    model = helpers.one_op_model(problem, **changes)
+    with pytest.raises(RuntimeError, match=text):
+        start(interpreter, model, gxnor)
+
+
+def test_resize_that_does_not_fit(gxnor: Any) -> None:
+    started = start(litert.Interpreter, helpers.one_op_model(PACKED), gxnor)
+    started.resize_tensor_input(0, [1, 2, 5, 2])
+    with pytest.raises(RuntimeError, match="do not fit the input 2x5"):
+        started.allocate_tensors()
+    started.resize_tensor_input(0, PACKED.input.shape)
+    started.allocate_tensors()
+    np.testing.assert_array_equal(
+        run(started, x=PACKED.input), packing.pack_activations(PACKED.states)
+    )
+
+
+def test_damaged_options_never_crash(gxnor: Any) -> None:
+    data = np.frombuffer(OPTIONS.to_bytes(), np.uint8)
+    rng = np.random.default_rng(0)
+    refused = 0
+    for i in range(data.size):
+        damaged = data.copy()
+        damaged[i] ^= rng.integers(1, 256)
+        model = helpers.one_op_model(PACKED, options=damaged.tobytes())
+        try:
+            start(litert.Interpreter, model, gxnor)
+        except RuntimeError as error:
+            assert "gxnor_tf: GxnorConv2D" in str(error)
+            refused += 1
+    assert refused > data.size / 2
+
+
+def test_delegate_has_no_options() -> None:
+    path = str(delegate.get_delegate_path())
+    for load in (litert.load_delegate, tf.lite.experimental.load_delegate):
+        with pytest.raises(ValueError, match="no options.*Received: mode=1"):
+            load(path, {"mode": 1, "log": 2})
+
+
+def test_tensorflow_loads_the_delegate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    loaded = delegate.load_delegate()
+    assert type(loaded).__module__.startswith("tensorflow")
+    started = start(litert.Interpreter, helpers.one_op_model(PACKED), loaded)
+    np.testing.assert_array_equal(
+        run(started, x=PACKED.input), packing.pack_activations(PACKED.states)
+    )
+
+
+def test_delegate_needs_a_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError, match="ai-edge-litert and tensorflow"):
+        delegate.load_delegate()
+
+
+def test_variable_names_a_missing_library(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "absent.so"
+    monkeypatch.setenv(delegate.LIBRARY_VARIABLE, str(path))
+    with pytest.raises(FileNotFoundError, match="GXNOR_DELEGATE_LIBRARY") as e:
+        delegate.load_delegate()
+    assert str(path) in str(e.value)
+
+
+def installed_in(
+    monkeypatch: pytest.MonkeyPatch,
+    package: pathlib.Path,
+    site_packages: pathlib.Path,
+) -> None:
+    """Pretends an installation in these folders."""
+
+    def distribution(name: str) -> Any:
+        return types.SimpleNamespace(locate_file=site_packages.joinpath)
+
+    monkeypatch.delenv(delegate.LIBRARY_VARIABLE, raising=False)
+    monkeypatch.setattr(importlib.resources, "files", lambda name: package)
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+
+
+def test_installed_library_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    package, site_packages = tmp_path / "package", tmp_path / "site"
+    installed_in(monkeypatch, package, site_packages)
+    with pytest.raises(FileNotFoundError, match="Run `pip install .`") as e:
+        delegate.get_delegate_path()
+    assert str(package / delegate.LIBRARY_NAME) in str(e.value)
+    # Behind a checkout that hides the installed package.
+    hidden = site_packages / "gxnor_tf" / "export" / delegate.LIBRARY_NAME
+    hidden.parent.mkdir(parents=True)
+    hidden.touch()
+    assert delegate.get_delegate_path() == hidden
+    # In the package, which comes first.
+    package.mkdir()
+    (package / delegate.LIBRARY_NAME).touch()
+    assert delegate.get_delegate_path() == package / delegate.LIBRARY_NAME
+
+
+def test_library_is_missing_in_a_bare_checkout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    def files(name: str) -> pathlib.Path:
+        if name == "gxnor_tf.export":
+            raise ModuleNotFoundError(name)
+        return tmp_path
+
+    def distribution(name: str) -> Any:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    installed_in(monkeypatch, tmp_path, tmp_path)
+    monkeypatch.setattr(importlib.resources, "files", files)
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+    with pytest.raises(FileNotFoundError, match="Run `pip install .`"):
+        delegate.load_delegate()
+
+
+def test_library_is_garbage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / delegate.LIBRARY_NAME
+    path.write_bytes(b"\x7fELF and then nothing of the kind")
+    monkeypatch.setenv(delegate.LIBRARY_VARIABLE, str(path))
+    with pytest.raises(OSError, match="cannot be loaded.*pip install") as e:
+        delegate.load_delegate()
+    assert str(path) in str(e.value)
+
+
+def test_library_is_no_delegate(monkeypatch: pytest.MonkeyPatch) -> None:
+    import _ctypes  # Any shared library will do.
+
+    monkeypatch.setenv(delegate.LIBRARY_VARIABLE, _ctypes.__file__)
+    with pytest.raises(OSError, match="lacks tflite_plugin_create_delegate"):
+        delegate.load_delegate()
+
+
+def test_headers_are_found() -> None:
+    assert (delegate.get_include() / "gxnor" / "types.h").is_file()
