@@ -80,6 +80,24 @@ static void test_types(void) {
   }
 }
 
+/* The counts of keys and values must agree and fit the buffer. */
+static void test_counts(void) {
+  static const struct {
+    uint8_t keys, values;
+    int right;
+  } kCases[] = {{3, 3, 1}, {2, 2, 1}, {0, 0, 1}, {2, 3, 0},
+                {3, 2, 0}, {5, 5, 0}, {9, 9, 0}, {255, 255, 0}};
+  for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i) {
+    uint8_t bytes[sizeof kKnown];
+    gxnor_flexbuffer_map map;
+    memcpy(bytes, kKnown, sizeof bytes);
+    bytes[6] = kCases[i].keys;
+    bytes[14] = kCases[i].values;
+    CHECK_EQ(gxnor_flexbuffer_map_open(bytes, sizeof bytes, &map),
+             kCases[i].right);
+  }
+}
+
 /* Reads everything from a copy of exactly this size. */
 static void read_all(const uint8_t* bytes, size_t size) {
   uint8_t* const copy = malloc(size + (size == 0));
@@ -138,6 +156,7 @@ int main(void) {
   test_known_bytes();
   test_all_widths();
   test_types();
+  test_counts();
   test_damaged_bytes();
   return check_result();
 }
