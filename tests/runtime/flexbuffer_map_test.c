@@ -98,6 +98,17 @@ static void test_counts(void) {
   }
 }
 
+/* A key must end inside the buffer, which here has no 0 at all. */
+static void test_endless_key(void) {
+  static const uint8_t kBytes[] = {1, 1, 1, 1, 1, 5, 1 << 2, 2, 9 << 2, 1};
+  gxnor_flexbuffer_map map;
+  const char* key;
+  int64_t value;
+  CHECK(gxnor_flexbuffer_map_open(kBytes, sizeof kBytes, &map));
+  CHECK_EQ(map.count, 1);
+  CHECK(!gxnor_flexbuffer_map_get(&map, 0, &key, &value));
+}
+
 /* Reads everything from a copy of exactly this size. */
 static void read_all(const uint8_t* bytes, size_t size) {
   uint8_t* const copy = malloc(size + (size == 0));
@@ -157,6 +168,7 @@ int main(void) {
   test_all_widths();
   test_types();
   test_counts();
+  test_endless_key();
   test_damaged_bytes();
   return check_result();
 }
