@@ -72,6 +72,11 @@ def _run(options: argparse.Namespace) -> None:
     else:
         if options.output is not None:
             files.check_writable(options.output)
+            output = pathlib.Path(options.output)
+            if output.exists() and path.exists() and output.samefile(path):
+                raise ValueError(
+                    f"--output must not be the model itself. Received: {output}"
+                )
         data = convert(
             files.load_model(path),
             options.ops,

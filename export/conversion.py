@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way from a Keras model to a file, in one call."""
 
-from typing import Literal, get_args
-
 import keras
 
 from . import fusion, lowering
-from .graph import ExportError
-
-Ops = Literal["custom", "builtin"]
+from .lowering import Ops
 
 
 def convert(
@@ -23,7 +19,9 @@ def convert(
     The file takes int8 input, `q = x / input_scale`, and gives float32
     logits. All between is integer and equals the Keras model, activation for
     activation (Keras without `jit_compile`, whose fused multiply-adds may
-    round the last bit of a BatchNormalization differently).
+    round the last bit of a BatchNormalization differently). A model that ends
+    in an activation gives its states: int8 with builtin ops, packed words
+    (`packing.unpack_activations`) with custom ops.
 
     Args:
         model: A built chain of DiscreteConv2D, DiscreteDense,
@@ -31,7 +29,7 @@ def convert(
             Dropout, with ternary weights and activations.
         ops: `"custom"`: gated-XNOR ops, 2 bits per weight, for the delegate
             (`load_delegate()`) and microcontrollers. `"builtin"`: ordinary
-            int8 ops, for every runtime.
+            int8 ops, for runtimes without them.
         input_scale: Value of the int8 input 1, a power of two.
         include_activations: Whether the activations are outputs of the file,
             too; for debugging.
@@ -57,14 +55,6 @@ def convert(
     >>> convert(model)[4:8]
     b'TFL3'
     """
-    if ops not in get_args(Ops):
-        raise ValueError(
-            f"`ops` must be one of {get_args(Ops)}. Received: ops={ops!r}"
-        )
-    program = fusion.fuse(model, input_scale)
-    if ops == "custom":
-        return lowering.to_custom(program, include_activations)
-    return lowering.to_builtin(program, include_activations)
-
-
-__all__ = ["ExportError", "Ops", "convert"]
+    return lowering.lower(
+        fusion.fuse(model, input_scale), ops, include_activations
+    )

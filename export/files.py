@@ -45,6 +45,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise IsADirectoryError(
             f"`{path}` is a folder. Give the name of a file in it."
         )
+    if path.exists() and not path.is_file():
+        raise OSError(
+            f"`{path}` is no regular file, which cannot be replaced. Choose "
+            "another path."
+        )
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"The folder `{path.parent}` does not exist. Create it first."

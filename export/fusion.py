@@ -54,7 +54,7 @@ class _Block:
 
     layer: Any
     input_shape: tuple[int, ...]
-    flattened: bool
+    positions: bool  # Whether the output has height and width.
     pointwise: list[Any] = dataclasses.field(default_factory=list)
     activation: Any = None
     pool: Any = None
@@ -78,11 +78,11 @@ def fuse(model: keras.Model, input_scale: float = 1 / 128) -> Program:
     Raises:
         ExportError: If the model cannot be exported exactly.
     """
-    if not _is_power_of_two(input_scale):
+    if not (_is_power_of_two(input_scale) and 2**-30 <= input_scale <= 2**30):
         raise ExportError(
-            "`input_scale` must be a power of two, so that the first layer "
-            f"is exact. Received: input_scale={input_scale}. For images use "
-            "1/128 with x = (pixel - 128) / 128."
+            "`input_scale` must be a power of two in 2^-30..2^30, so that the "
+            f"first layer is exact. Received: input_scale={input_scale}. For "
+            "images use 1/128 with x = (pixel - 128) / 128."
         )
     blocks = _blocks(model)
     ops: list[DiscreteOp] = []
@@ -129,53 +129,86 @@ def _blocks(model: keras.Model) -> list[_Block]:
     """Cuts the chain of layers into blocks, checking their order."""
     chain = read_chain(model)
     blocks: list[_Block] = []
+    # Carried along here: a layer's own `output` is that of its first call,
+    # which may have been in another model.
     shape = tuple(model.inputs[0].shape[1:])
     flattened = len(shape) == 1
     for layer in chain:
+        kind = type(layer)
         if layer.compute_dtype != "float32":
             raise ExportError(
                 f"Layer `{layer.name}` computes in {layer.compute_dtype}, "
                 "where sums are rounded. Rebuild the model with "
                 'dtype="float32" and copy the weights.'
             )
-        if isinstance(layer, keras.layers.Dropout):
+        if kind is keras.layers.Dropout:
             pass  # the identity at inference
-        elif isinstance(layer, (DiscreteConv2D, DiscreteDense)):
-            if None in shape:
-                raise ExportError(
-                    f"The input of `{layer.name}` must have a known size. "
-                    f"Received: {shape}. Set it in `keras.Input`."
-                )
-            blocks.append(_Block(layer, shape, flattened, last=layer))
-            flattened = flattened and len(layer.output.shape) == 2
-        elif isinstance(layer, keras.layers.Flatten):
-            if _channels_first(layer):
-                raise ExportError(
-                    f"`{layer.name}`: only channels_last can be exported."
-                )
+        elif kind in (DiscreteConv2D, DiscreteDense):
+            _check_input_shape(layer, shape)
+            positions = len(shape) == 3 and not (
+                kind is DiscreteDense and flattened
+            )
+            blocks.append(_Block(layer, shape, positions, last=layer))
+            flattened = not positions
+        elif kind is keras.layers.Flatten:
+            _check_flatten(layer, blocks)
             flattened = True
-            if blocks and blocks[-1].activation is None:
-                raise ExportError(
-                    f"`{layer.name}` follows the sums of "
-                    f"`{blocks[-1].layer.name}`. Put BatchNormalization and "
-                    "DiscreteActivation between them."
-                )
         elif not blocks:
             raise ExportError(
-                f"`{layer.name}` ({type(layer).__name__}) stands before the "
-                "first discrete layer, where only Flatten and Dropout can be "
+                f"`{layer.name}` ({kind.__name__}) stands before the first "
+                "discrete layer, where only Flatten and Dropout can be "
                 "exported. Do such preprocessing outside of the model."
             )
         else:
             _extend(blocks[-1], layer)
-        if isinstance(layer, _RESHAPING):
-            shape = tuple(layer.output.shape[1:])
+        if kind in _RESHAPING:
+            shape = _output_shape(layer, shape, flattened)
     if not blocks:
         raise ExportError(
             f"Model `{model.name}` holds no discrete layer. Supported are "
             f"{_SUPPORTED}."
         )
+    if type(chain[-1]) is keras.layers.Flatten:
+        raise ExportError(
+            f"The model ends in `{chain[-1].name}`, which an exported file "
+            "cannot do. Remove it; flatten the output instead."
+        )
     return blocks
+
+
+def _check_input_shape(layer: Any, shape: tuple[int, ...]) -> None:
+    if None in shape:
+        raise ExportError(
+            f"The input of `{layer.name}` must have a known size. "
+            f"Received: {shape}. Set it in `keras.Input`."
+        )
+    if len(shape) not in (1, 3):
+        raise ExportError(
+            f"The input of `{layer.name}` must have the shape (depth,) or "
+            f"(height, width, channels). Received: {shape}. Put a Flatten "
+            "before it, or give it a height of 1."
+        )
+
+
+def _check_flatten(layer: Any, blocks: list[_Block]) -> None:
+    if _channels_first(layer):
+        raise ExportError(
+            f"`{layer.name}`: only channels_last can be exported."
+        )
+    if blocks and blocks[-1].activation is None:
+        raise ExportError(
+            f"`{layer.name}` follows the sums of "
+            f"`{blocks[-1].layer.name}`. Put BatchNormalization and "
+            "DiscreteActivation between them."
+        )
+
+
+def _output_shape(
+    layer: Any, shape: tuple[int, ...], flattened: bool
+) -> tuple[int, ...]:
+    if flattened:
+        return (layer.units,)
+    return tuple(layer.compute_output_shape((None, *shape))[1:])
 
 
 def _extend(block: _Block, layer: keras.layers.Layer) -> None:
@@ -187,7 +220,7 @@ def _extend(block: _Block, layer: keras.layers.Layer) -> None:
                 f"BatchNormalization `{layer.name}` follows the activation "
                 f"`{block.activation.name}`. Put it before the activation."
             )
-        _check_batch_normalization(layer)
+        _check_batch_normalization(layer, block)
         block.pointwise.append(layer)
     elif kind is DiscreteActivation:
         if block.activation is not None:
@@ -226,8 +259,10 @@ def _channels_first(layer: keras.layers.Layer) -> bool:
     return getattr(layer, "data_format", None) == "channels_first"
 
 
-def _check_batch_normalization(layer: keras.layers.Layer) -> None:
-    if layer.axis not in (-1, len(layer.input.shape) - 1):
+def _check_batch_normalization(
+    layer: keras.layers.Layer, block: _Block
+) -> None:
+    if layer.axis not in (-1, 3 if block.positions else 1):
         raise ExportError(
             f"`{layer.name}` must normalise the last axis. "
             f"Received: axis={layer.axis}"
@@ -276,7 +311,7 @@ def _fuse_block(
     layer = block.layer
     kernel = _kernel(layer)
     is_dense = isinstance(layer, DiscreteDense)
-    fully_connected = is_dense and block.flattened
+    fully_connected = not block.positions
     shape = block.input_shape
     height, width, channels = shape if len(shape) == 3 else (1, 1, shape[-1])
     if is_dense:
@@ -348,7 +383,7 @@ def _evaluate(
 
     def states(sums: Int32Array) -> Int32Array:
         x = tf.constant(sums, tf.float32)[:, None, None, :]
-        if len(block.layer.output.shape) == 2:
+        if not block.positions:
             x = x[:, 0, 0, :]
         # The first sum is exact, and so is its product with a power of two.
         x = block.layer.finish(x * scale)
@@ -371,7 +406,7 @@ def _thresholds(
         is the same, since the activation is odd.
     """
     states = _evaluate(block, scale)
-    channels = int(block.layer.output.shape[-1])
+    channels = block.layer.kernel.shape[-1]
     ends = states(np.array([[-bound] * channels, [bound] * channels], np.int32))
     falling = ends[1] < ends[0]
     sign = np.where(falling, -1, 1).astype(np.int32)
@@ -398,7 +433,7 @@ def _thresholds(
 
 def _tail(block: _Block, scale: float) -> tuple[Affine, ...]:
     """The float32 steps behind the last sums, as Keras computes them."""
-    channels = int(block.layer.output.shape[-1])
+    channels = block.layer.kernel.shape[-1]
     steps: list[Affine] = []
 
     def add(kind: str, operand: Any) -> None:

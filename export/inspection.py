@@ -52,6 +52,16 @@ def inspect(data: bytes) -> list[OpRow]:
         ValueError: If the content is damaged, cut off, or no `.tflite` file.
     """
     model = _read(data)
+    try:
+        return _rows(model)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            "The `.tflite` file is damaged, or not one of this library; "
+            f"export the model again. ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _rows(model: Any) -> list[OpRow]:
     graph = model.subgraphs[0]
     schema = load_schema()
     names = {
@@ -92,7 +102,7 @@ def format_rows(rows: list[OpRow], file_bytes: int) -> str:
         rows: What `inspect` gave.
         file_bytes: Size of the file.
     """
-    op_width = max(len("op"), *(len(row.op) for row in rows))
+    op_width = max(len(text) for text in ["total", *(r.op for r in rows)])
     lines = [
         f"{'op':<{op_width}}  {'output shape':<16}  {'bytes':>9}  "
         f"{'MACs':>11}  {'zero weights':>12}"

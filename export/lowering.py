@@ -7,6 +7,7 @@ same float32 tail: the last sums, multiplied and added to as Keras does it.
 """
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,36 @@ _MAX_BUILTIN_SUM = 2**20
 
 # More saturating windows than this make the last layer larger than sensible.
 _MAX_WINDOWS = 32
+
+
+Ops = Literal["custom", "builtin"]
+
+
+def lower(
+    program: Program, ops: Ops, include_activations: bool = False
+) -> bytes:
+    """Writes a program with custom or builtin ops.
+
+    Args:
+        program: The integer program.
+        ops: `"custom"` or `"builtin"`.
+        include_activations: Whether every op's activations are outputs of the
+            file, too, named as the Keras layers that they reproduce.
+
+    Returns:
+        The content of the `.tflite` file.
+
+    Raises:
+        ExportError: If the form cannot be exact.
+        ValueError: If `ops` is unknown.
+    """
+    if ops not in get_args(Ops):
+        raise ValueError(
+            f"`ops` must be one of {get_args(Ops)}. Received: ops={ops!r}"
+        )
+    if ops == "custom":
+        return to_custom(program, include_activations)
+    return to_builtin(program, include_activations)
 
 
 def to_custom(program: Program, include_activations: bool = False) -> bytes:

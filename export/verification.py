@@ -13,8 +13,8 @@ import tensorflow as tf
 from gxnor_tf.probe import probe
 
 from . import fusion, lowering, packing
-from .conversion import Ops
 from .interpreter import Runner
+from .lowering import Ops
 from .program import Int8Array, Program
 
 
@@ -44,18 +44,20 @@ def compare(
     x: Int8Array,
     ops: Ops = "custom",
     *,
+    data: bytes | None = None,
     input_scale: float = 1 / 128,
     batch_size: int = 100,
 ) -> Comparison:
     """Runs a model in Keras and in LiteRT and compares every activation.
 
-    The file that runs is `convert(model, ops)` with its activations as
-    additional outputs.
+    Outputs are those of the file itself; activations those of a second file
+    of the same ops, which gives them as additional outputs.
 
     Args:
         model: A model that `convert` takes.
         x: int8 inputs `(samples, ...)`, `q = x / input_scale`.
         ops: `"custom"` or `"builtin"`.
+        data: Content of the file; default `convert(model, ops)`.
         input_scale: Value of the int8 input 1, a power of two.
         batch_size: Inputs that run at once.
 
@@ -73,8 +75,10 @@ def compare(
             f"{program.input_shape}. Received: dtype={x.dtype}, "
             f"shape={x.shape}"
         )
-    lower = lowering.to_custom if ops == "custom" else lowering.to_builtin
-    runner = Runner(lower(program, include_activations=True))
+    if data is None:
+        data = lowering.lower(program, ops)
+    plain = Runner(data)
+    detailed = Runner(lowering.lower(program, ops, include_activations=True))
     names = lowering.output_names(program)
     # A graph, not XLA: XLA fuses multiply and add into one rounding.
     evaluate = tf.function(probe(model, names), reduce_retracing=True)
@@ -87,11 +91,11 @@ def compare(
         expected = {
             name: value.numpy()
             for name, value in evaluate(
-                tf.constant(batch.astype(np.float32) * input_scale),
-                training=False,
+                tf.constant(batch.astype(np.float32) * input_scale)
             ).items()
         }
-        found = runner(batch)
+        found = detailed(batch)
+        (output,) = plain(batch).values()
         for name, op in _activation_ops(program).items():
             states = found[name]
             if ops == "custom":
@@ -101,10 +105,10 @@ def compare(
             activations[name] += states.size
             differing[name] += int(np.count_nonzero(states != value))
             found[name], expected[name] = states, value
-        output, keras_output = (
-            part[program.output_name].reshape(len(batch), -1)
-            for part in (found, expected)
-        )
+        if program.output_name in activations:
+            output = found[program.output_name]
+        output = output.reshape(len(batch), -1)
+        keras_output = expected[program.output_name].reshape(len(batch), -1)
         differing_samples += int((output != keras_output).any(axis=1).sum())
         outputs.append(output)
         keras_outputs.append(keras_output)

@@ -87,7 +87,8 @@ def discretize(
     between (and for |x| = `zero_window`).
 
     Backward, every jump becomes a pulse of half-width a = `derivative_width`
-    whose area is the height of the jump, in d_k = | |x| - t_k |::
+    whose area is the height of the jump, in d_k = | |x| - t_k |. As it is a
+    function of |x|, a pulse that reaches over 0 (a > t_0) is cut off there::
 
         rectangular   dy/dx = sum_k  step / (2 a)           where d_k <= a
         triangular    dy/dx = sum_k  step / a * (1 - d_k/a) where d_k <= a

@@ -69,6 +69,12 @@ class DiscreteSpace:
                 "`half_range` must be a finite number > 0. "
                 f"Received: half_range={self.half_range}"
             )
+        # The values are float32; keep all of them normal numbers.
+        if not 1e-30 <= self.half_range <= 1e30:
+            raise ValueError(
+                "`half_range` must be in 1e-30..1e30. "
+                f"Received: half_range={self.half_range}"
+            )
         object.__setattr__(self, "n", int(self.n))
         object.__setattr__(self, "half_range", float(self.half_range))
 

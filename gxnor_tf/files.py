@@ -17,15 +17,26 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     the block fails, `path` stays as it was and the temporary file goes away.
 
     Args:
-        path: The file to write; its folder must exist.
+        path: The file to write; its folder must exist. A symbolic link is
+            followed.
 
     Yields:
         The path to write to.
+
+    Raises:
+        OSError: If `path` is something else than a regular file, or cannot
+            be written.
 
     Example:
     >>> with replacing(folder / "numbers.txt") as temporary:
     ...     _ = temporary.write_text("1 2 3")
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(
+            f"`{path}` is no regular file, which cannot be replaced. Choose "
+            "another path."
+        )
     handle, name = tempfile.mkstemp(
         prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
     )

@@ -16,10 +16,9 @@ from gxnor_tf.discrete_space import DiscreteSpace
 class DiscreteUniform(keras.initializers.RandomUniform):
     """Draws every value of a discrete space with equal probability.
 
-    For ternary weights this is the start of the dense layers in the
-    reference code of Deng et al., 2018 (one third each). Their convolutions
-    start from 1/4, 1/2, 1/4: `keras.initializers.RandomUniform(-1, 1)`,
-    rounded.
+    For ternary weights that is one third each. The reference code of Deng et
+    al., 2018 starts MNIST's weights from 1/4, 1/2, 1/4 instead, which is
+    `keras.initializers.RandomUniform(-1, 1)`, rounded.
 
     Args:
         space: The space, a `DiscreteSpace` (or its `get_config()`).

@@ -75,6 +75,6 @@ def activation_zero_shares(
     zeros = dict.fromkeys(names, 0.0)
     for start in range(0, len(x), batch_size):
         batch = x[start : start + batch_size]
-        for name, y in evaluate(batch, training=False).items():
+        for name, y in evaluate(batch).items():
             zeros[name] += float(np.mean(y.numpy() == 0)) * len(batch)
     return {name: total / len(x) for name, total in zeros.items()}

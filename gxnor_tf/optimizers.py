@@ -7,8 +7,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gxnor_tf import step_rules, transitions
+from gxnor_tf import _compat, step_rules, transitions
 from gxnor_tf.discrete_variable import DiscreteVariable
+
+_UNSUPPORTED = {
+    "weight_decay": "a state cannot shrink a little",
+    "use_ema": "an average of states is no state",
+    "gradient_accumulation_steps": (
+        "Keras would accumulate in int8; use a larger batch, or beta_1"
+    ),
+}
 
 # What an inner optimizer does outside of `update_step`, where it would be
 # lost without a word.
@@ -31,6 +39,10 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     hops to a neighbouring state with a probability given by the increment
     (`gxnor_tf.transitions`). Every other variable (BatchNormalization,
     biases) is trained by an ordinary Keras optimizer.
+
+    A gradient element that is NaN or infinite counts as 0 for a discrete
+    weight, lest it stay in the moments for ever; continuous variables take it
+    as it is, so that a diverged training shows in the loss.
 
     Random numbers depend on the seed, the step and the variable only: a run
     can be repeated, and resumed from a saved model bit for bit.
@@ -84,17 +96,27 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         name: str = "discrete_state_transition",
         **kwargs: Any,
     ) -> None:
-        for feature in (
-            "weight_decay",
-            "use_ema",
-            "gradient_accumulation_steps",
-        ):
+        for feature, reason in _UNSUPPORTED.items():
             if kwargs.get(feature):
                 raise ValueError(
                     f"`{feature}` is not supported by {type(self).__name__}: "
-                    "it needs a continuous copy of the weights. Received: "
-                    f"{feature}={kwargs[feature]}"
+                    f"{reason}. Received: {feature}={kwargs[feature]}"
                 )
+        if isinstance(learning_rate, (int, float)) and not (
+            math.isfinite(learning_rate) and learning_rate >= 0
+        ):
+            raise ValueError(
+                "`learning_rate` must be a finite number >= 0. "
+                f"Received: learning_rate={learning_rate}"
+            )
+        if (
+            isinstance(seed, bool)
+            or not isinstance(seed, int)
+            or not 0 <= seed < 2**63
+        ):
+            raise ValueError(
+                f"`seed` must be an integer in 0..2^63-1. Received: seed={seed!r}"
+            )
         if not (math.isfinite(transition_gain) and transition_gain > 0):
             raise ValueError(
                 "`transition_gain` must be a finite number > 0. "
@@ -144,6 +166,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         """Creates the moments and the inner optimizer's variables."""
         if self.built:
             return
+        if self.continuous_optimizer.built:
+            raise ValueError(
+                "`continuous_optimizer` was built for other variables. Give "
+                "every DiscreteStateTransition an optimizer of its own."
+            )
         super().build(variables)
         self._spaces: dict[int, Any] = {}
         self._moments: dict[int, list[keras.Variable]] = {}
@@ -186,7 +213,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         self, gradient: tf.Tensor, variable: Any, learning_rate: Any
     ) -> None:
         """Updates one variable; Keras calls this."""
-        index = self._get_variable_index(variable)
+        index = _compat.variable_index(self, variable)
         if index not in self._spaces:
             if not self._follow_learning_rate:
                 learning_rate = self.continuous_optimizer.learning_rate
@@ -196,7 +223,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             return
         moments = self._moments[index]
         increment, new_moments = self.step_rule.increment(
-            tf.cast(gradient, tf.float32),
+            _finite(tf.cast(gradient, tf.float32)),
             tuple(tf.convert_to_tensor(m) for m in moments),
             self.iterations + 1,
             tf.cast(learning_rate, tf.float32),
@@ -260,3 +287,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             config, custom_objects
         )
         return optimizer
+
+
+def _finite(gradient: tf.Tensor) -> tf.Tensor:
+    return tf.where(
+        tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient)
+    )

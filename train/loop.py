@@ -288,7 +288,7 @@ def _report(
 ) -> dict[str, Any]:
     try:
         best = keras.saving.load_model(folder.model)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # Keras lets those of zip and HDF5 through.
         raise UserError(
             f"{folder.model} cannot be loaded: {error}. Start the run anew "
             "in another --output_dir."

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all layers with a discrete kernel share."""
 
+import numbers
 from typing import Any
 
 import keras
@@ -11,6 +12,19 @@ from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.initializers import DiscreteUniform
 
 TERNARY = DiscreteSpace(1)
+
+
+def positive_integer(value: Any, name: str) -> int:
+    """Returns `value` as an int, or raises ValueError."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, numbers.Integral)
+        or value <= 0
+    ):
+        raise ValueError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r}"
+        )
+    return int(value)
 
 
 class DiscreteKernelLayer(keras.layers.Layer):
@@ -75,7 +89,6 @@ class DiscreteKernelLayer(keras.layers.Layer):
             states,
             space=self.weight_space,
             shape=shape,
-            trainable=self.trainable,
             name="kernel",
         )
         if self.use_bias:
@@ -88,6 +101,10 @@ class DiscreteKernelLayer(keras.layers.Layer):
     def kernel_states(self) -> tf.Tensor:
         """The kernel's states in the compute dtype, differentiable."""
         return self.kernel.read_states(self.compute_dtype)
+
+    def as_floating(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Inputs in the compute dtype; Keras itself casts floats only."""
+        return keras.ops.cast(inputs, self.compute_dtype)
 
     def finish(self, sums: tf.Tensor) -> tf.Tensor:
         """Turns sums over states into outputs: unit and bias."""

@@ -6,17 +6,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import DiscreteKernelLayer
+from gxnor_tf.layers.base import DiscreteKernelLayer, positive_integer
 
 
 def _pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(x, int) and x > 0 for x in pair):
+    if not isinstance(value, (tuple, list)):
+        value = (value, value)
+    if len(value) != 2:
         raise ValueError(
             f"`{name}` must be a positive integer or a pair of them. "
             f"Received: {name}={value}"
         )
-    return pair[0], pair[1]
+    return positive_integer(value[0], name), positive_integer(value[1], name)
 
 
 @keras.saving.register_keras_serializable(package="gxnor_tf")
@@ -72,17 +73,12 @@ class DiscreteConv2D(DiscreteKernelLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(filters, int) or filters <= 0:
-            raise ValueError(
-                "`filters` must be a positive integer. "
-                f"Received: filters={filters}"
-            )
+        self.filters = positive_integer(filters, "filters")
         if padding not in ("valid", "same"):
             raise ValueError(
                 '`padding` must be "valid" or "same". '
                 f"Received: padding={padding!r}"
             )
-        self.filters = filters
         self.kernel_size = _pair(kernel_size, "kernel_size")
         self.strides = _pair(strides, "strides")
         self.padding = padding
@@ -112,7 +108,7 @@ class DiscreteConv2D(DiscreteKernelLayer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Applies the layer."""
         sums = keras.ops.conv(
-            inputs,
+            self.as_floating(inputs),
             self.kernel_states(),
             strides=self.strides,
             padding=self.padding,

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import DiscreteKernelLayer
+from gxnor_tf.layers.base import DiscreteKernelLayer, positive_integer
 
 
 @keras.saving.register_keras_serializable(package="gxnor_tf")
@@ -50,11 +50,7 @@ class DiscreteDense(DiscreteKernelLayer):
 
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(units, int) or units <= 0:
-            raise ValueError(
-                f"`units` must be a positive integer. Received: units={units}"
-            )
-        self.units = units
+        self.units = positive_integer(units, "units")
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -70,6 +66,7 @@ class DiscreteDense(DiscreteKernelLayer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Applies the layer."""
+        inputs = self.as_floating(inputs)
         return self.finish(keras.ops.matmul(inputs, self.kernel_states()))
 
     def compute_output_shape(

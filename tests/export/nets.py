@@ -46,7 +46,7 @@ def keras_outputs(
 ) -> dict[str, np.ndarray]:
     """Outputs of the named layers, computed by Keras op by op."""
     outputs: dict[str, Any] = probe(model, names)(
-        x.astype(np.float32) * INPUT_SCALE, training=False
+        x.astype(np.float32) * INPUT_SCALE
     )
     return {name: np.asarray(value) for name, value in outputs.items()}
 
