@@ -14,10 +14,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from gxnor_tf.export import files, interpreter, verification
 from train import datasets
@@ -64,7 +67,7 @@ def main() -> int:
     x = (data.test.images.astype(np.int16) - 128).astype(np.int8)
     compared = {}
     for ops in ("custom", "builtin"):
-        compared[ops] = verification.compare(model, x, ops)
+        compared[ops] = verification.compare(model, x, ops, data=content[ops])
         print(f"\n{ops} ops in LiteRT, {len(x):,} images")
         print(verification.format_comparison(compared[ops]))
 
@@ -79,7 +82,10 @@ def main() -> int:
         ),
         "custom_tflite_bytes": len(content["custom"]),
         "builtin_tflite_bytes": len(content["builtin"]),
-        "latency_us": {ops: _latency_us(content[ops], x) for ops in content},
+        "latency_us": {
+            "keras": _keras_latency_us(model, x),
+            **{ops: _litert_latency_us(content[ops], x) for ops in content},
+        },
         "state_bytes_per_weight": trained["state_bytes_per_weight"],
         "test_images": len(x),
         "epochs": options.epochs,
@@ -108,14 +114,25 @@ def _accuracy(outputs: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(outputs.argmax(1) == labels))
 
 
-def _latency_us(content: bytes, x: np.ndarray, repeats: int = 300) -> float:
-    """Median time of one image on one thread."""
+def _keras_latency_us(model: keras.Model, x: np.ndarray) -> float:
+    function = tf.function(model)
+    image = tf.constant(x[:1] / np.float32(128))
+    return _median_us(lambda: function(image, training=False))
+
+
+def _litert_latency_us(content: bytes, x: np.ndarray) -> float:
+    """One image on one thread."""
     runner = interpreter.Runner(content)
     runner.load(x[:1])
+    return _median_us(runner.invoke)
+
+
+def _median_us(run: Callable[[], object], repeats: int = 300) -> float:
     times = []
+    run()
     for _ in range(repeats):
         start = time.perf_counter()
-        runner.invoke()
+        run()
         times.append(time.perf_counter() - start)
     return round(1e6 * statistics.median(times), 1)
 
@@ -126,7 +143,8 @@ def _table(report: dict, compared: dict[str, verification.Comparison]) -> str:
         f"{'file':>9}  {'latency':>9}",
         f"{'':<22}  {'':>8}  {'differing':>9}  {'differing':>11}  "
         f"{'bytes':>9}  {'us/image':>9}",
-        f"{'Keras':<22}  {report['accuracy_keras']:>8.2%}",
+        f"{'Keras':<22}  {report['accuracy_keras']:>8.2%}  {'':>9}  {'':>11}  "
+        f"{'':>9}  {report['latency_us']['keras']:>9,.0f}",
     ]
     for ops, comparison in compared.items():
         activations = sum(comparison.differing_activations.values())

@@ -9,7 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import packing
-from .flatbuffer_builder import FILE_IDENTIFIER, load_schema
+from .flatbuffer_builder import (
+    BUFFER_ALIGNMENT,
+    FILE_IDENTIFIER,
+    load_schema,
+)
 from .op_schema import (
     CONV_2D,
     FULLY_CONNECTED,
@@ -51,10 +55,11 @@ def inspect(data: bytes) -> list[OpRow]:
     Raises:
         ValueError: If the content is damaged, cut off, or no `.tflite` file.
     """
-    model = _read(data)
     try:
-        return _rows(model)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return _rows(_read(data))
+    except ValueError:
+        raise
+    except Exception as error:  # A damaged offset can lead anywhere.
         raise ValueError(
             "The `.tflite` file is damaged, or not one of this library; "
             f"export the model again. ({type(error).__name__}: {error})"
@@ -126,25 +131,21 @@ def format_rows(rows: list[OpRow], file_bytes: int) -> str:
 
 def _read(data: bytes) -> Any:
     """The schema's objects of a file."""
-    # The runtime checks every offset of the flatbuffer; its Python reader
-    # does not, and could hang on or misread a damaged file.
-    from ai_edge_litert.interpreter import Interpreter
-
     if data[4:8] != FILE_IDENTIFIER:
         raise ValueError(
             "This is not a `.tflite` file: the identifier "
             f"{FILE_IDENTIFIER.decode()} is missing. Received {len(data)} "
             "bytes."
         )
-    try:
-        Interpreter(model_content=data)
-        schema = load_schema()
-        return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
-    except Exception as error:
+    if len(data) % BUFFER_ALIGNMENT:
         raise ValueError(
-            "The `.tflite` file is damaged or cut off; export the model "
-            f"again. Received {len(data)} bytes: {error}"
-        ) from error
+            "The `.tflite` file is cut off, or not one of this library: its "
+            f"size must be a multiple of {BUFFER_ALIGNMENT} bytes. Received "
+            f"{len(data)} bytes."
+        )
+    # Python's reader: LiteRT's own can crash the process on damaged files.
+    schema = load_schema()
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
 
 
 def _constant(model: Any, tensor: Any) -> npt.NDArray[np.uint8] | None:

@@ -115,7 +115,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             or not 0 <= seed < 2**63
         ):
             raise ValueError(
-                f"`seed` must be an integer in 0..2^63-1. Received: seed={seed!r}"
+                "`seed` must be an integer in 0..2^63-1. "
+                f"Received: seed={seed!r}"
             )
         if not (math.isfinite(transition_gain) and transition_gain > 0):
             raise ValueError(

@@ -91,12 +91,16 @@ class DiscreteKernelLayer(keras.layers.Layer):
             shape=shape,
             name="kernel",
         )
+        # Made trainable first: that is how Keras knows that a layer made with
+        # `trainable=False` may be thawed later.
+        self.kernel.trainable = self.trainable
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias",
                 shape=(channels,),
                 initializer=self.bias_initializer,
             )
+            self.bias.trainable = self.trainable
 
     def kernel_states(self) -> tf.Tensor:
         """The kernel's states in the compute dtype, differentiable."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gxnor_tf
-from export import fusion, reference
+from export import fusion, reference, verification
 from export.graph import ExportError
 from tests.export import nets
 
@@ -100,6 +100,20 @@ def shared():
     return keras.Model(inputs, layer(act()(norm()(layer(inputs)))))
 
 
+class Twice(gxnor_tf.DiscreteDense):
+    """A user's own layer, which computes something else."""
+
+    def call(self, x):
+        return 2 * super().call(x) + 1
+
+
+class AlwaysOn(L.Dropout):
+    """A dropout that is active at inference, too."""
+
+    def call(self, x, training=False):
+        return super().call(x, training=True)
+
+
 def broken(value, name="moving_variance"):
     model = model_of(dense(), norm(), act(), dense(), shape=(5,))
     variable = getattr(model.layers[1], name)
@@ -116,6 +130,19 @@ def tampered():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
+        (
+            lambda: model_of(dense(), shape=(1, 8)),
+            r"\(depth,\) or \(height, width, channels\). Received: \(1, 8\)",
+        ),
+        (
+            lambda: model_of(conv(), norm(), act(), L.Flatten()),
+            "ends in `flatten",
+        ),
+        (lambda: model_of(Twice(3), shape=(5,)), r"\(Twice\) stands before"),
+        (
+            lambda: model_of(dense(), act(), AlwaysOn(0.5), shape=(5,)),
+            r"\(AlwaysOn\) cannot be exported",
+        ),
         (lambda: "model", "A Keras model is needed.*str"),
         (subclassed, "no known input.*functional API"),
         (lambda: keras.Sequential([dense()]), "needs a `keras.Input`"),
@@ -203,7 +230,26 @@ def test_flipped_output_without_a_next_layer():
         fusion.fuse(model)
 
 
-@pytest.mark.parametrize("scale", [0.0, -0.5, 0.3, np.inf, np.nan])
+@pytest.mark.parametrize("scale", [0.0, -0.5, 0.3, np.inf, np.nan, 2.0**-40])
 def test_input_scale_must_be_a_power_of_two(scale):
     with pytest.raises(ExportError, match="`input_scale` must be a power"):
         fusion.fuse(nets.dense_only(0), scale)
+
+
+def test_layers_that_were_built_at_another_size():
+    """The shapes are those of this model, not of a layer's first call."""
+    layers = [
+        conv(8, strides=2, padding="same"),
+        norm(),
+        act(),
+        conv(8, strides=2, padding="same"),
+        norm(),
+        act(),
+    ]
+    model_of(*layers, shape=(17, 17, 2))
+    model = nets.randomise(model_of(*layers, shape=(16, 16, 2)), 3)
+    x = nets.images(model, 4, 0)
+    for ops in ("custom", "builtin"):
+        result = verification.compare(model, x, ops)
+        assert set(result.differing_activations.values()) == {0}
+        assert result.differing_samples == 0

@@ -144,9 +144,9 @@ def test_damaged_tflite_files(tmp_path, capsys):
         path.write_bytes(whole[:size])
         assert run(path, "--inspect") == 1
         assert "tflite" in capsys.readouterr().err
-    for _ in range(60):  # any damage is an error or a table, never a crash
+    for count in [1, 2, 3, 20] * 100:  # an error or a table, never a crash
         damaged = bytearray(whole)
-        for position in rng.integers(8, len(whole), 20):
+        for position in rng.integers(8, len(whole), count):
             damaged[position] = rng.integers(256)
         path.write_bytes(bytes(damaged))
         assert run(path, "--inspect") in (0, 1)
@@ -179,3 +179,25 @@ def test_rows_of_both_forms_agree():
 def test_unknown_ops():
     with pytest.raises(ValueError, match="ops='float'"):
         conversion.convert(nets.dense_only(0), "float")
+
+
+def test_output_is_not_the_model_itself(model_path, capsys):
+    before = model_path.read_bytes()
+    assert run(model_path, f"--output={model_path}") == 1
+    assert "must not be the model itself" in capsys.readouterr().err
+    assert model_path.read_bytes() == before
+
+
+def test_special_files_stay(model_path, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    assert run(model_path, f"--output={tmp_path / 'pipe'}") == 1
+    assert "no regular file" in capsys.readouterr().err
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+
+
+def test_links_are_followed(model_path, tmp_path):
+    (tmp_path / "real").write_bytes(b"before")
+    (tmp_path / "link").symlink_to("real")
+    assert run(model_path, f"--output={tmp_path / 'link'}") == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes()[4:8] == b"TFL3"

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from export import lowering, packing, verification
+from export import conversion, lowering, packing, verification
 from tests.export import nets
 
 
@@ -45,3 +45,19 @@ def test_a_wrong_sign_is_seen(monkeypatch):
 def test_wrong_inputs(x):
     with pytest.raises(ValueError, match="int8 and hold at least one"):
         verification.compare(nets.dense_only(0), x)
+
+
+def test_it_is_the_given_file_that_runs():
+    """Outputs come from the file, not from one that was made anew."""
+    model, other = nets.dense_only(0), nets.dense_only(1)
+    x = nets.images(model, 40, 0)
+    data = conversion.convert(other)
+    result = verification.compare(model, x, "custom", data=data)
+    assert result.differing_samples > 0
+    assert set(result.differing_activations.values()) == {0}
+
+
+def test_unknown_ops():
+    x = np.zeros((1, 45), np.int8)
+    with pytest.raises(ValueError, match="ops='Custom'"):
+        verification.compare(nets.dense_only(0), x, "Custom")

@@ -164,3 +164,16 @@ def test_bad_arguments(kwargs, text):
 def test_space_must_be_a_space():
     with pytest.raises(TypeError, match="must be a DiscreteSpace"):
         discretize(tf.zeros(3), space=1)
+
+
+@pytest.mark.parametrize("derivative", ["rectangular", "triangular"])
+def test_pulses_that_reach_over_zero_are_cut(derivative):
+    """R = 0.25, a = 0.5: a function of |x|, so each side keeps its part."""
+    x = np.linspace(-3, 3, 600_001)
+    _, gradient = value_and_gradient(
+        x, zero_window=0.25, derivative=derivative, derivative_width=0.5
+    )
+    part = 0.75 if derivative == "rectangular" else 1 - 0.5**2 / 2
+    assert np.sum(gradient, dtype=np.float64) * 1e-5 == pytest.approx(
+        2 * part, abs=2e-3
+    )

@@ -3,6 +3,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import gxnor_tf
@@ -37,11 +38,21 @@ def test_frozen_layer_stays():
     assert (before[1] != after[1]).any()
 
 
-def test_layer_made_frozen_stays():
-    model = net(trainable=False)
-    before = model.get_layer("first").get_weights()[0]
+def test_layer_made_frozen_thaws(tmp_path):
+    model = net(trainable=False, use_bias=True)
+    layer = model.get_layer("first")
+    before = layer.get_weights()
     fit(model)
-    assert (model.get_layer("first").get_weights()[0] == before).all()
+    for a, b in zip(before, layer.get_weights(), strict=True):
+        assert (a == b).all()
+    layer.trainable = True
+    assert len(layer.trainable_weights) == 2
+    fit(model)
+    assert (layer.get_weights()[0] != before[0]).any()
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    x = np.ones((2, 6), np.float32)
+    assert (again(x).numpy() == model(x).numpy()).all()
 
 
 def test_clone_and_deferred_build():
@@ -101,3 +112,12 @@ def test_loss_scaling():
     for layer in model.layers[::3]:
         assert layer.kernel.dtype == "int8"
         assert layer.weight_space.contains(layer.kernel.numpy())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float64"])
+@pytest.mark.parametrize(
+    "layer", [gxnor_tf.DiscreteDense(3), gxnor_tf.DiscreteConv2D(3, 2)]
+)
+def test_inputs_of_any_dtype(layer, dtype):
+    x = np.arange(36).reshape(1, 3, 3, 4).astype(dtype)
+    assert layer(x).dtype == tf.float32

@@ -275,6 +275,9 @@ def test_monitor_needs_the_optimizer():
         ({"step_rule": "sgd", "beta_1": 0.9}, "has no `beta_1`"),
         ({"step_rule": "adam", "epsilon": 0.0}, "`epsilon` must be > 0"),
         ({"weight_decay": 0.1}, "`weight_decay` is not supported"),
+        ({"seed": 1.5}, "seed=1.5"),
+        ({"seed": -1}, "seed=-1"),
+        ({"learning_rate": np.nan}, "learning_rate=nan"),
         ({"use_ema": True}, "`use_ema` is not supported"),
         ({"gradient_accumulation_steps": 2}, "is not supported"),
         (
@@ -286,3 +289,25 @@ def test_monitor_needs_the_optimizer():
 def test_bad_arguments(kwargs, text):
     with pytest.raises(ValueError, match=text):
         DiscreteStateTransition(**kwargs)
+
+
+def test_continuous_optimizer_belongs_to_one_model():
+    adam = keras.optimizers.Adam()
+    fit(compiled(continuous_optimizer=adam))
+    with pytest.raises(ValueError, match="an optimizer of its own"):
+        fit(compiled(continuous_optimizer=adam))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_one_bad_gradient_does_not_freeze_the_weights(rule):
+    model = compiled(rule)
+    variables = model.trainable_variables
+    clean = [np.full(v.shape, 0.1, np.float32) for v in variables]
+    bad = [g.copy() for g in clean]
+    bad[0][0, 0] = np.nan
+    bad[0][0, 1] = np.inf
+    model.optimizer.apply([tf.constant(g) for g in bad], variables)
+    before = model.get_weights()[0]
+    for _ in range(20):
+        model.optimizer.apply([tf.constant(g) for g in clean], variables)
+    assert (before != model.get_weights()[0]).mean() > 0.1
