@@ -81,6 +81,12 @@ class Config:
         1, "space of the weights: 0 binary, 1 ternary, n has 2^n + 1 levels"
     )
     activation_n: int = _setting(1, "space of the activations, likewise")
+    initial_weights: str = _setting(
+        "uniform",
+        "`uniform` over the states, or `rounded` from uniform values in "
+        "[-1, 1], which gives ternary weights 1/4, 1/2, 1/4",
+        choices=("uniform", "rounded"),
+    )
     zero_window: float | None = _setting(
         None,
         "r: activations within [-r, r] become 0. Default: 0.5, or 0 for "
@@ -233,7 +239,11 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "mnist": {
         "default": {},
         # The released script of Deng et al., 2018. Its activation has
-        # thresholds at +-1, not at +-0.5 as in the paper's text.
+        # thresholds at +-1, not at +-0.5 as in the paper's text. Different
+        # here: the rate decays at every step instead of every epoch, there
+        # are no biases (BatchNormalization cancels them), pixels become
+        # (p - 128) / 128 instead of p / 127.5 - 1, and the model is chosen
+        # on validation images instead of the test set.
         "paper": {
             "step_rule": "adam",
             "momentum": 0.9,
@@ -241,6 +251,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
             "epochs": 4000,
             "learning_rate": 0.1,
             "final_learning_rate": 1e-7,
+            "initial_weights": "rounded",
             "zero_window": 1.0,
             "transition_gain": 3.0,
         },

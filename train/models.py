@@ -25,6 +25,12 @@ class LayerFactory:
         self._config = config
         self._weight_space = gxnor_tf.DiscreteSpace(config.weight_n)
 
+    def _initializer(self) -> keras.initializers.Initializer:
+        """A new one for each layer, lest all draw the same numbers."""
+        if self._config.initial_weights == "rounded":
+            return keras.initializers.RandomUniform(-1, 1)
+        return gxnor_tf.initializers.DiscreteUniform(self._weight_space)
+
     def scaled(self, channels: int) -> int:
         """A number of filters or units times `config.width`, at least 1."""
         return max(1, math.floor(channels * self._config.width + 0.5))
@@ -39,6 +45,7 @@ class LayerFactory:
                 kernel_size,
                 padding=padding,
                 weight_space=self._weight_space,
+                kernel_initializer=self._initializer(),
                 name=name,
             )
         return keras.layers.Conv2D(
@@ -49,7 +56,10 @@ class LayerFactory:
         """A fully connected layer without bias, discrete or float32."""
         if self._config.discrete:
             return gxnor_tf.DiscreteDense(
-                units, weight_space=self._weight_space, name=name
+                units,
+                weight_space=self._weight_space,
+                kernel_initializer=self._initializer(),
+                name=name,
             )
         return keras.layers.Dense(units, use_bias=False, name=name)
 

@@ -74,7 +74,7 @@ class DiscreteKernelLayer(keras.layers.Layer):
         )
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel: DiscreteVariable
-        self.bias = None
+        self.bias: Any = None
 
     def add_kernel(self, shape: tuple[int, ...], channels: int) -> None:
         """Creates `kernel` and, if asked for, a `bias` of `channels`."""

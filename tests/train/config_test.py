@@ -33,7 +33,7 @@ def test_every_setting_has_a_flag_and_help():
         *("derivative_width", "transition_gain", "step_rule", "discrete"),
         *("jit_compile", "steps_per_execution", "distribute", "resume"),
         *("dataset", "data_dir", "width", "recipe", "final_learning_rate"),
-        "momentum",
+        *("momentum", "initial_weights"),
     }
     assert set(values) == wanted
     assert all(values[name].help for name in wanted)
