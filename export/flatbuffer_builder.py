@@ -30,16 +30,9 @@ _OPTION_ENUMS: Final = {
     "in_data_type": "TensorType",
     "out_data_type": "TensorType",
     "padding": "Padding",
-    "quantized_bias_type": "TensorType",
 }
-# The options of these operators are not named after the operator.
-_SHARED_OPTIONS: Final = {
-    "AVERAGE_POOL_2D": "Pool2DOptions",
-    "L2_POOL_2D": "Pool2DOptions",
-    "MAX_POOL_2D": "Pool2DOptions",
-    "MAXIMUM": "MaximumMinimumOptions",
-    "MINIMUM": "MaximumMinimumOptions",
-}
+# Options that are not named after their operator.
+_SHARED_OPTIONS: Final = {"MAX_POOL_2D": "Pool2DOptions"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -252,16 +252,6 @@ class Conv2DOptions(_Options):
         """Taps of one output."""
         return self.kernel_height * self.kernel_width * self.input_channels
 
-    @property
-    def has_pool(self) -> bool:
-        """Whether a max-pool follows the convolution."""
-        return (
-            self.pool_height,
-            self.pool_width,
-            self.pool_stride_height,
-            self.pool_stride_width,
-        ) != (1, 1, 1, 1)
-
     def conv_size(self, height: int, width: int) -> tuple[int, int]:
         """Computes the height and width of the convolution, before the pool.
 

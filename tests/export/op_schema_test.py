@@ -56,12 +56,6 @@ def test_output_shape_is_that_of_the_convolution(
     )
 
 
-def test_pool_is_seen() -> None:
-    assert not CONV.has_pool
-    assert dataclasses.replace(CONV, pool_width=2).has_pool
-    assert dataclasses.replace(CONV, pool_stride_height=2).has_pool
-
-
 def test_runtime_has_the_same_options() -> None:
     source = (RUNTIME / "tflite" / "op_options.c").read_text()
     for table, options in (
