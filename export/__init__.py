@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Export to `.tflite`: exact, with gated-XNOR or with builtin int8 ops.
 
-Importing this package needs neither TensorFlow nor Keras; what needs them is
-loaded at its first use.
+What needs LiteRT is loaded at its first use, and `packing`, `op_schema` and
+`reference` need NumPy only.
 """
 
 import importlib

@@ -2,6 +2,7 @@
 """Command line: `python -m export MODEL.keras --output=MODEL.tflite`."""
 
 import argparse
+import fractions
 import os
 import pathlib
 import sys
@@ -14,7 +15,6 @@ from .delegate import get_include
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m export",
         description="Exports a trained .keras model to .tflite, exactly.",
     )
     parser.add_argument(
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--input_scale",
-        type=float,
+        type=lambda text: float(fractions.Fraction(text)),
         default=1 / 128,
         help="value of the int8 input 1, a power of two (default: 1/128)",
     )
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> None:
             raise ValueError(
                 f"`{path}` is exported already; --output takes a .keras model."
             )
-        data = path.read_bytes()
+        data = files.read_tflite(path)
     else:
         if options.output is not None:
             files.check_writable(options.output)

@@ -38,6 +38,24 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
         ) from error
 
 
+def read_tflite(path: str | os.PathLike[str]) -> bytes:
+    """Reads a `.tflite` file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file `{path}`. Give a `.tflite` file that was "
+            "exported before."
+        )
+    return path.read_bytes()
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raises OSError if a file could not be written at `path`."""
     path = pathlib.Path(path)
@@ -73,5 +91,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     path = pathlib.Path(path)
     check_writable(path)
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"`{path}` cannot be written ({error.strerror})"
+        ) from error

@@ -128,6 +128,11 @@ def fuse(model: keras.Model, input_scale: float = 1 / 128) -> Program:
 def _blocks(model: keras.Model) -> list[_Block]:
     """Cuts the chain of layers into blocks, checking their order."""
     chain = read_chain(model)
+    if not any(type(x) in (DiscreteConv2D, DiscreteDense) for x in chain):
+        raise ExportError(
+            f"Model `{model.name}` holds no discrete layer: its weights are "
+            "not ternary. Train one with DiscreteConv2D and DiscreteDense."
+        )
     blocks: list[_Block] = []
     # Carried along here: a layer's own `output` is that of its first call,
     # which may have been in another model.
@@ -163,11 +168,6 @@ def _blocks(model: keras.Model) -> list[_Block]:
             _extend(blocks[-1], layer)
         if kind in _RESHAPING:
             shape = _output_shape(layer, shape, flattened)
-    if not blocks:
-        raise ExportError(
-            f"Model `{model.name}` holds no discrete layer. Supported are "
-            f"{_SUPPORTED}."
-        )
     if type(chain[-1]) is keras.layers.Flatten:
         raise ExportError(
             f"The model ends in `{chain[-1].name}`, which an exported file "

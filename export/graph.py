@@ -23,8 +23,8 @@ def read_chain(model: keras.Model) -> list[keras.layers.Layer]:
     """
     if not isinstance(model, keras.Model):
         raise ExportError(
-            "A Keras model is needed for export. "
-            f"Received: {type(model).__name__}"
+            "A Keras model is needed for export; load a file with "
+            f"`keras.models.load_model`. Received: {type(model).__name__}"
         )
     if not getattr(model, "inputs", None):
         raise ExportError(

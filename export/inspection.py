@@ -55,6 +55,11 @@ def inspect(data: bytes) -> list[OpRow]:
     Raises:
         ValueError: If the content is damaged, cut off, or no `.tflite` file.
     """
+    if not isinstance(data, bytes):
+        raise TypeError(
+            "`data` must be the content of a file, `path.read_bytes()`. "
+            f"Received: {type(data).__name__}"
+        )
     try:
         return _rows(_read(data))
     except ValueError:

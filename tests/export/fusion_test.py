@@ -138,7 +138,7 @@ def tampered():
             lambda: model_of(conv(), norm(), act(), L.Flatten()),
             "ends in `flatten",
         ),
-        (lambda: model_of(Twice(3), shape=(5,)), r"\(Twice\) stands before"),
+        (lambda: model_of(Twice(3), shape=(5,)), "no discrete layer"),
         (
             lambda: model_of(dense(), act(), AlwaysOn(0.5), shape=(5,)),
             r"\(AlwaysOn\) cannot be exported",
@@ -160,7 +160,11 @@ def tampered():
             lambda: model_of(conv(), L.AveragePooling2D(2)),
             "AveragePooling2D",
         ),
-        (lambda: model_of(L.Dense(3), shape=(5,)), "before the first"),
+        (lambda: model_of(L.Dense(3), shape=(5,)), "no discrete layer"),
+        (
+            lambda: model_of(L.Dense(3), dense(), shape=(5,)),
+            "before the first",
+        ),
         (lambda: model_of(norm(), conv()), "before the first discrete"),
         (lambda: model_of(L.Flatten()), "no discrete layer"),
         # without BatchNormalization and activation between discrete layers

@@ -114,7 +114,7 @@ def test_failed_export_leaves_no_file(tmp_path, capsys):
     output = tmp_path / "plain.tflite"
     output.write_bytes(b"before")
     assert run(path, f"--output={output}") == 1
-    assert "before the first discrete layer" in capsys.readouterr().err
+    assert "no discrete layer" in capsys.readouterr().err
     assert output.read_bytes() == b"before"
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -201,3 +201,24 @@ def test_links_are_followed(model_path, tmp_path):
     assert run(model_path, f"--output={tmp_path / 'link'}") == 0
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_bytes()[4:8] == b"TFL3"
+
+
+def test_scale_may_be_a_fraction(model_path, tmp_path):
+    written = []
+    for scale in ("1/128", "0.0078125"):
+        path = tmp_path / "a.tflite"
+        assert (
+            run(model_path, f"--output={path}", f"--input_scale={scale}") == 0
+        )
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
+
+
+def test_missing_tflite(tmp_path, capsys):
+    assert run(tmp_path / "none.tflite", "--inspect") == 1
+    assert "There is no file" in capsys.readouterr().err
+
+
+def test_inspect_takes_content():
+    with pytest.raises(TypeError, match="read_bytes.*Received: str"):
+        inspection.inspect("model.tflite")
