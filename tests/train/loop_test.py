@@ -308,6 +308,10 @@ def test_resume_with_damaged_files(straight, settings, tmp_path):
     refused("model.keras", "model.keras cannot be loaded")
     model = (folder / "model.keras").read_bytes()
     refused("model.keras", "model.keras cannot be loaded", model[:-100])
+    middle = len(model) // 2
+    flipped = bytes(x ^ 0xFF for x in model[middle : middle + 400])
+    flipped = model[:middle] + flipped + model[middle + 400 :]
+    refused("model.keras", "model.keras cannot be loaded", flipped)
     refused("model.keras", "model.keras.*is not there", None)
     loop.train(settings, folder, resume=True)
 
