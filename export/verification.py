@@ -15,7 +15,7 @@ from gxnor_tf.probe import probe
 from . import fusion, lowering, packing
 from .interpreter import Runner
 from .lowering import Ops
-from .program import Int8Array, Program
+from .program import DiscreteOp, Int8Array, Program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,16 +97,14 @@ def compare(
         found = detailed(batch)
         (output,) = plain(batch).values()
         for name, op in _activation_ops(program).items():
-            states = found[name]
-            if ops == "custom":
-                states = packing.unpack_activations(states, len(op.kernel))
-            states = np.where(op.flipped, -states, states)
-            value = np.sign(expected[name]).reshape(states.shape)
+            value = np.sign(expected[name])
+            states = _states(found[name], op, ops)
             activations[name] += states.size
-            differing[name] += int(np.count_nonzero(states != value))
-            found[name], expected[name] = states, value
-        if program.output_name in activations:
-            output = found[program.output_name]
+            differing[name] += int(
+                np.count_nonzero(states != value.reshape(states.shape))
+            )
+            if name == program.output_name:
+                output, expected[name] = _states(output, op, ops), value
         output = output.reshape(len(batch), -1)
         keras_output = expected[program.output_name].reshape(len(batch), -1)
         differing_samples += int((output != keras_output).any(axis=1).sum())
@@ -122,7 +120,16 @@ def compare(
     )
 
 
-def _activation_ops(program: Program) -> dict[str, Any]:
+def _states(
+    output: npt.NDArray[Any], op: DiscreteOp, ops: Ops
+) -> npt.NDArray[Any]:
+    """The states of Keras' activation in the file's output."""
+    if ops == "custom":
+        output = packing.unpack_activations(output, len(op.kernel))
+    return np.where(op.flipped, -output, output)
+
+
+def _activation_ops(program: Program) -> dict[str, DiscreteOp]:
     return {
         op.output_name: op for op in program.ops if op.thresholds is not None
     }
