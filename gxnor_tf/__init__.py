@@ -8,11 +8,17 @@ them in place, and `gxnor_tf.export` writes them as `.tflite`.
 from gxnor_tf import callbacks as callbacks
 from gxnor_tf import initializers as initializers
 from gxnor_tf import metrics as metrics
+from gxnor_tf import presets as presets
 from gxnor_tf.discrete_space import DiscreteSpace as DiscreteSpace
+from gxnor_tf.discrete_space import get_space as get_space
 from gxnor_tf.discrete_variable import DiscreteVariable as DiscreteVariable
 from gxnor_tf.layers import DiscreteActivation as DiscreteActivation
+from gxnor_tf.layers import DiscreteConv1D as DiscreteConv1D
 from gxnor_tf.layers import DiscreteConv2D as DiscreteConv2D
+from gxnor_tf.layers import DiscreteConv2DTranspose as DiscreteConv2DTranspose
 from gxnor_tf.layers import DiscreteDense as DiscreteDense
+from gxnor_tf.layers import DiscreteDepthwiseConv2D as DiscreteDepthwiseConv2D
+from gxnor_tf.layers import DiscreteSeparableConv2D as DiscreteSeparableConv2D
 from gxnor_tf.optimizers import (
     DiscreteStateTransition as DiscreteStateTransition,
 )

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import tensorflow as tf
 
-from gxnor_tf.discrete_space import DiscreteSpace
+from gxnor_tf.discrete_space import TERNARY, DiscreteSpace
 
 Derivative = Literal["rectangular", "triangular"]
 
@@ -71,7 +71,7 @@ def validate(
 
 def discretize(
     x: tf.Tensor,
-    space: DiscreteSpace | None = None,
+    space: DiscreteSpace = TERNARY,
     zero_window: float = 0.5,
     derivative: Derivative = "rectangular",
     derivative_width: float = 0.5,
@@ -95,7 +95,7 @@ def discretize(
 
     Args:
         x: Floating tensor of any shape.
-        space: Space of the result; default ternary, `DiscreteSpace(1)`.
+        space: Space of the result; default ternary.
         zero_window: r >= 0, half-width of the zero interval. 0 for binary;
             below `half_range` for n >= 2.
         derivative: `"rectangular"` or `"triangular"`.
@@ -116,7 +116,6 @@ def discretize(
 
     - [Deng et al., 2018](https://arxiv.org/abs/1705.09283), section 2.3.
     """
-    space = DiscreteSpace(1) if space is None else space
     validate(space, zero_window, derivative, derivative_width)
     jumps = thresholds(space, zero_window)
     step, width = space.step, derivative_width

@@ -169,3 +169,43 @@ class DiscreteSpace:
             "A discrete space must be given as `DiscreteSpace(n)`. "
             f"Received: {config!r}"
         )
+
+
+TERNARY = DiscreteSpace(1)
+
+
+def get_space(identifier: Any) -> DiscreteSpace | None:
+    """Resolves what the user may give as a space of weights or activations.
+
+    Args:
+        identifier: A `DiscreteSpace`, its `get_config()`, an integer n in
+            0..7 (with `half_range=1`), or `None` or `"float"` for full
+            precision.
+
+    Returns:
+        The `DiscreteSpace`, or None for full precision.
+
+    Raises:
+        TypeError: If `identifier` is nothing of that kind.
+        ValueError: If `n` or `half_range` is out of range.
+
+    Example:
+
+    >>> get_space(2)
+    DiscreteSpace(n=2, half_range=1.0)
+    >>> get_space("float") is None
+    True
+    """
+    if identifier is None or identifier == "float":
+        return None
+    if isinstance(identifier, (int, np.integer)) and not isinstance(
+        identifier, bool
+    ):
+        return DiscreteSpace(int(identifier))
+    if isinstance(identifier, (DiscreteSpace, dict)):
+        return DiscreteSpace.from_config(identifier)
+    raise TypeError(
+        "A space must be a `DiscreteSpace`, an integer n (0 binary, 1 ternary, "
+        "n has 2^n + 1 levels), or None or 'float' for full precision. "
+        f"Received: {identifier!r}"
+    )

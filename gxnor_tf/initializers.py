@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from gxnor_tf.discrete_space import DiscreteSpace
+from gxnor_tf.discrete_space import DiscreteSpace, get_space
 
 
 @keras.saving.register_keras_serializable(package="gxnor_tf")
@@ -21,9 +21,12 @@ class DiscreteUniform(keras.initializers.RandomUniform):
     `keras.initializers.RandomUniform(-1, 1)`, rounded.
 
     Args:
-        space: The space, a `DiscreteSpace` (or its `get_config()`).
+        space: The space, a `DiscreteSpace` (or its `get_config()`, or n).
         seed: An integer, a `keras.random.SeedGenerator` or None (random), as
             for every Keras initializer.
+
+    Raises:
+        ValueError: If `space` is None, full precision.
 
     Example:
 
@@ -33,9 +36,16 @@ class DiscreteUniform(keras.initializers.RandomUniform):
     """
 
     def __init__(
-        self, space: DiscreteSpace | dict[str, Any], seed: Any = None
+        self, space: DiscreteSpace | dict[str, Any] | int, seed: Any = None
     ) -> None:
-        self.space = DiscreteSpace.from_config(space)
+        resolved = get_space(space)
+        if resolved is None:
+            raise ValueError(
+                "`space` must be discrete: full precision has no states to "
+                "draw from. Use an initializer of Keras for float weights. "
+                f"Received: space={space!r}"
+            )
+        self.space = resolved
         edge = self.space.half_range + self.space.step / 2
         super().__init__(-edge, edge, seed)
 

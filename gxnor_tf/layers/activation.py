@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from gxnor_tf import activations
-from gxnor_tf.discrete_space import DiscreteSpace
+from gxnor_tf.discrete_space import TERNARY, DiscreteSpace, get_space
 
 
 @keras.saving.register_keras_serializable(package="gxnor_tf")
@@ -15,14 +15,18 @@ class DiscreteActivation(keras.layers.Layer):
     """Rounds its input to the values of a discrete space.
 
     The forward and pseudo-gradient formulas are those of
-    `gxnor_tf.activations.discretize`.
+    `gxnor_tf.activations.discretize`. In full precision (`space=None`) the
+    layer is ReLU, as in the published nets with binary or ternary weights and
+    float activations.
 
     Args:
-        space: `DiscreteSpace` of the output; default ternary.
+        space: Space of the output: a `DiscreteSpace`, an integer n (0 binary,
+            1 ternary, ...), or None or `"float"` for ReLU. Default ternary.
         zero_window: r, half-width of the interval that becomes zero. Default
-            0.5, for a binary space 0.
-        derivative: `"rectangular"` or `"triangular"`.
-        derivative_width: a, half-width of the pulse around each jump.
+            0.5, for a binary space 0; ReLU has none.
+        derivative: `"rectangular"` or `"triangular"`; ReLU has its own.
+        derivative_width: a, half-width of the pulse around each jump; not
+            used by ReLU.
         **kwargs: Arguments of every Keras layer.
 
     Input shape:
@@ -32,12 +36,15 @@ class DiscreteActivation(keras.layers.Layer):
         Same as the input.
 
     Raises:
+        TypeError: If `space` is not a space.
         ValueError: If an argument is out of range.
 
     Example:
 
     >>> DiscreteActivation()(np.array([-2.0, 0.3, 0.8])).numpy().tolist()
     [-1.0, 0.0, 1.0]
+    >>> DiscreteActivation("float")(np.array([-2.0, 0.5])).numpy().tolist()
+    [0.0, 0.5]
 
     References:
 
@@ -46,26 +53,40 @@ class DiscreteActivation(keras.layers.Layer):
 
     def __init__(
         self,
-        space: DiscreteSpace | dict[str, Any] | None = None,
+        space: DiscreteSpace | dict[str, Any] | int | str | None = TERNARY,
         zero_window: float | None = None,
         derivative: activations.Derivative = "rectangular",
         derivative_width: float = 0.5,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.space = DiscreteSpace.from_config(space or DiscreteSpace(1))
-        if zero_window is None:
+        self.space = get_space(space)
+        if self.space is None:
+            if zero_window is not None:
+                raise ValueError(
+                    "`zero_window` must be left out in full precision, where "
+                    "the activation is ReLU; or give a discrete `space`. "
+                    f"Received: zero_window={zero_window}, space={space!r}"
+                )
+        elif zero_window is None:
             zero_window = 0.0 if self.space.n == 0 else 0.5
+        # What ReLU does not use is checked all the same.
         activations.validate(
-            self.space, zero_window, derivative, derivative_width
+            self.space or TERNARY,
+            0.0 if zero_window is None else zero_window,
+            derivative,
+            derivative_width,
         )
         self.zero_window = zero_window
         self.derivative = derivative
         self.derivative_width = derivative_width
+        self.supports_masking = True
         self.built = True
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Applies the activation."""
+        if self.space is None or self.zero_window is None:
+            return keras.ops.relu(inputs)
         return activations.discretize(
             inputs,
             self.space,
@@ -84,7 +105,7 @@ class DiscreteActivation(keras.layers.Layer):
         """The arguments, for saving."""
         config: dict[str, Any] = super().get_config()
         return config | {
-            "space": self.space.get_config(),
+            "space": self.space and self.space.get_config(),
             "zero_window": self.zero_window,
             "derivative": self.derivative,
             "derivative_width": self.derivative_width,

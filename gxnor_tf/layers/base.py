@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all layers with a discrete kernel share."""
 
+import math
 import numbers
-from typing import Any
+from typing import Any, ClassVar, Literal, get_args
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from gxnor_tf.discrete_space import DiscreteSpace
+from gxnor_tf.discrete_space import TERNARY, DiscreteSpace, get_space
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.initializers import DiscreteUniform
 
-TERNARY = DiscreteSpace(1)
+Scale = Literal["none", "fan_in", "layer", "channel"]
+Shape = tuple[int | None, ...]
 
 
 def positive_integer(value: Any, name: str) -> int:
@@ -28,93 +31,224 @@ def positive_integer(value: Any, name: str) -> int:
 
 
 class DiscreteKernelLayer(keras.layers.Layer):
-    """A layer `outputs = op(inputs, kernel) + bias` with a discrete kernel.
+    """A layer `outputs = op(inputs, kernel) * scale + bias`.
 
-    A subclass creates its kernel with `add_kernel()` in `build()` and ends
-    `call()` with `finish(op(inputs, self.kernel_states()))`. The kernel's unit
-    multiplies the *outputs*: the operation itself sees integer weights, so
-    that its floating-point sums are exact wherever they can be.
+    A subclass creates its kernels with `add_kernel()` and what follows the
+    sums with `add_outputs()` in `build()`, and ends `call()` with
+    `finish(op(inputs, self.read(self.kernel)))`. The kernel's unit multiplies
+    the *outputs*: the operation itself sees integer weights, so that its
+    floating-point sums are exact wherever they can be.
+
+    Every kernel has the arguments `<prefix>_initializer`,
+    `<prefix>_regularizer` and `<prefix>_constraint`, as in the Keras layer of
+    the same name; the prefixes are in `kernel_prefixes`.
 
     Args:
-        weight_space: `DiscreteSpace` of the kernel; default ternary.
+        weight_space: Space of the weights: a `DiscreteSpace`, an integer n (0
+            binary, 1 ternary, ...), or None or `"float"` for an ordinary
+            float32 kernel. Default ternary.
         use_bias: Whether to add a float bias. Off by default: it is redundant
             before BatchNormalization.
-        kernel_initializer: Any Keras initializer of values, rounded to the
-            nearest states. Default: uniform over the states.
         bias_initializer: Keras initializer of the bias.
-        **kwargs: Arguments of every Keras layer (`name`, `dtype`, ...).
+        bias_regularizer: Keras regularizer of the bias.
+        bias_constraint: Keras constraint of the bias.
+        scale: What the outputs are multiplied with before the bias is added.
+            `"none"`; `"fan_in"`, the power of two nearest to
+            `1 / sqrt(fan_in * mean(values^2))`, which gives outputs of about
+            the inputs' size and keeps sums exact; `"layer"` or `"channel"`,
+            a trained float32 scalar or one per output channel, which starts
+            there.
+        activation: Not supported; None.
+        **kwargs: `kernel_initializer` (any Keras initializer of values,
+            rounded to the nearest states; default uniform over the states,
+            glorot_uniform in full precision), `kernel_regularizer` and
+            `kernel_constraint` (in full precision only), and the arguments of
+            every Keras layer (`name`, `dtype`, ...).
 
     Raises:
+        TypeError: If `weight_space` is not a space.
         ValueError: For `kernel_regularizer` and `kernel_constraint`, which
-            have no meaning for weights that are states.
+            have no meaning for weights that are states; for `activation`; for
+            a `scale` that is unknown or given in full precision.
     """
+
+    kernel_prefixes: ClassVar[tuple[str, ...]] = ("kernel",)
 
     def __init__(
         self,
-        weight_space: DiscreteSpace | dict[str, Any] = TERNARY,
+        weight_space: DiscreteSpace
+        | dict[str, Any]
+        | int
+        | str
+        | None = TERNARY,
         use_bias: bool = False,
-        kernel_initializer: Any = None,
         bias_initializer: Any = "zeros",
+        bias_regularizer: Any = None,
+        bias_constraint: Any = None,
+        scale: Scale = "none",
+        activation: Any = None,
         **kwargs: Any,
     ) -> None:
-        for name in ("kernel_regularizer", "kernel_constraint"):
-            if kwargs.pop(name, None) is not None:
-                raise ValueError(
-                    f"`{name}` has no meaning for discrete weights, which "
-                    "are always states of `weight_space`. Remove it from "
-                    f"{type(self).__name__}."
-                )
+        kind = type(self).__name__
+        space = get_space(weight_space)
+        if activation is not None:
+            raise ValueError(
+                f"`activation` is not an argument of {kind}: use "
+                "DiscreteActivation, a layer of its own, usually after "
+                f"BatchNormalization. Received: activation={activation!r}"
+            )
+        if scale not in get_args(Scale):
+            raise ValueError(
+                f"`scale` must be one of {get_args(Scale)}. "
+                f"Received: scale={scale!r}"
+            )
+        if space is None and scale != "none":
+            raise ValueError(
+                '`scale` must be "none" in full precision, where the weights '
+                f"have a scale of their own. Received: scale={scale!r}, "
+                f"weight_space={weight_space!r}"
+            )
+        of_kernels = {
+            name: kwargs.pop(name, None)
+            for prefix in self.kernel_prefixes
+            for name in (
+                f"{prefix}_initializer",
+                f"{prefix}_regularizer",
+                f"{prefix}_constraint",
+            )
+        }
         super().__init__(**kwargs)
-        self.weight_space = DiscreteSpace.from_config(weight_space)
+        self.weight_space = space
         self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(
-            DiscreteUniform(self.weight_space)
-            if kernel_initializer is None
-            else kernel_initializer
-        )
+        self.scale = scale
         self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel: DiscreteVariable
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        for name, value in of_kernels.items():
+            setattr(self, name, self._kernel_argument(name, value))
         self.bias: Any = None
+        self.output_scale: Any = None
 
-    def add_kernel(self, shape: tuple[int, ...], channels: int) -> None:
-        """Creates `kernel` and, if asked for, a `bias` of `channels`."""
+    def _kernel_argument(self, name: str, value: Any) -> Any:
+        if name.endswith("_initializer"):
+            if value is None:
+                value = (
+                    "glorot_uniform"
+                    if self.weight_space is None
+                    else DiscreteUniform(self.weight_space)
+                )
+            return keras.initializers.get(value)
+        if value is not None and self.weight_space is not None:
+            raise ValueError(
+                f"`{name}` has no meaning for discrete weights, which are "
+                "always states of `weight_space`. Remove it from "
+                f"{type(self).__name__}, or use weight_space=None."
+            )
+        if name.endswith("_regularizer"):
+            return keras.regularizers.get(value)
+        return keras.constraints.get(value)
+
+    def add_kernel(
+        self, name: str, shape: tuple[int, ...], prefix: str = "kernel"
+    ) -> None:
+        """Creates the weights `self.<name>`, discrete or float.
+
+        Args:
+            name: Name of the attribute and of the variable.
+            shape: Shape, without zeros.
+            prefix: Prefix of the arguments that belong to it.
+        """
+        initializer = getattr(self, f"{prefix}_initializer")
+        space = self.weight_space
+        if space is None:
+            kernel = self.add_weight(
+                name=name,
+                shape=shape,
+                initializer=initializer,
+                regularizer=getattr(self, f"{prefix}_regularizer"),
+                constraint=getattr(self, f"{prefix}_constraint"),
+            )
+            setattr(self, name, kernel)
+            return
 
         def states(shape: Any, dtype: Any) -> Any:
-            values = self.kernel_initializer(shape, dtype="float32")
-            return keras.ops.cast(
-                self.weight_space.nearest_states(values), dtype
-            )
+            values = initializer(shape, dtype="float32")
+            return keras.ops.cast(space.nearest_states(values), dtype)
 
-        self.kernel = DiscreteVariable(
-            states,
-            space=self.weight_space,
-            shape=shape,
-            name="kernel",
-        )
+        kernel = DiscreteVariable(states, space=space, shape=shape, name=name)
+        setattr(self, name, kernel)
         # Made trainable first: that is how Keras knows that a layer made with
         # `trainable=False` may be thawed later.
-        self.kernel.trainable = self.trainable
+        kernel.trainable = self.trainable
+
+    def add_outputs(self, channels: int, fan_in: float) -> None:
+        """Creates the `bias` and the `output_scale`, if asked for.
+
+        Args:
+            channels: Number of output channels.
+            fan_in: How many products an output sums up.
+        """
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias",
                 shape=(channels,),
                 initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
             )
-            self.bias.trainable = self.trainable
+        if self.weight_space is None or self.scale == "none":
+            return
+        values = self.weight_space.values.astype(np.float64)
+        # Every kernel of the layer multiplies once.
+        mean_square = np.mean(values**2) ** len(self.kernel_prefixes)
+        factor = 2.0 ** -round(math.log2(fan_in * mean_square) / 2)
+        if self.scale == "fan_in":
+            self.output_scale = factor
+            return
+        self.output_scale = self.add_weight(
+            name="scale",
+            shape=() if self.scale == "layer" else (channels,),
+            initializer=keras.initializers.Constant(factor),
+        )
 
-    def kernel_states(self) -> tf.Tensor:
-        """The kernel's states in the compute dtype, differentiable."""
-        return self.kernel.read_states(self.compute_dtype)
+    @property
+    def unit(self) -> float:
+        """What a sum over states is multiplied with to be one over values."""
+        if self.weight_space is None:
+            return 1.0
+        return self.weight_space.unit ** len(self.kernel_prefixes)
+
+    def read(self, kernel: Any) -> tf.Tensor:
+        """A kernel in the compute dtype, differentiable.
+
+        Discrete weights come as their states, float weights as they are.
+        """
+        if self.weight_space is None:
+            return keras.ops.cast(kernel, self.compute_dtype)
+        return kernel.read_states(self.compute_dtype)
 
     def as_floating(self, inputs: tf.Tensor) -> tf.Tensor:
         """Inputs in the compute dtype; Keras itself casts floats only."""
         return keras.ops.cast(inputs, self.compute_dtype)
 
     def finish(self, sums: tf.Tensor) -> tf.Tensor:
-        """Turns sums over states into outputs: unit and bias."""
+        """Turns sums over states into outputs: unit, output scale, bias.
+
+        Args:
+            sums: `(..., channels)`; the channels are the last axis whatever
+                the layer's `data_format`.
+
+        Returns:
+            A tensor like `sums`. In this order, each only where there is one:
+            `sums * unit`, `* output_scale`, `+ bias`.
+        """
         outputs = sums
-        if self.weight_space.unit != 1:
-            outputs = outputs * self.weight_space.unit
+        if self.unit != 1:
+            outputs = outputs * self.unit
+        if isinstance(self.output_scale, float):
+            outputs = outputs * self.output_scale
+        elif self.output_scale is not None:
+            outputs = keras.ops.multiply(outputs, self.output_scale)
         if self.bias is not None:
             outputs = keras.ops.add(outputs, self.bias)
         return outputs
@@ -122,13 +256,18 @@ class DiscreteKernelLayer(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""
         config: dict[str, Any] = super().get_config()
-        return config | {
-            "weight_space": self.weight_space.get_config(),
+        config |= {
+            "weight_space": self.weight_space
+            and self.weight_space.get_config(),
             "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
-            "bias_initializer": keras.initializers.serialize(
-                self.bias_initializer
-            ),
+            "scale": self.scale,
         }
+        for prefix in (*self.kernel_prefixes, "bias"):
+            for role, module in (
+                ("initializer", keras.initializers),
+                ("regularizer", keras.regularizers),
+                ("constraint", keras.constraints),
+            ):
+                name = f"{prefix}_{role}"
+                config[name] = module.serialize(getattr(self, name))
+        return config

@@ -1,53 +1,166 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convolution with discrete weights."""
+"""Convolutions with discrete weights."""
 
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import DiscreteKernelLayer, positive_integer
+from gxnor_tf.layers.base import positive_integer
+from gxnor_tf.layers.convolution import DiscreteConvolution, Lengths
 
 
-def _pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
-    if not isinstance(value, (tuple, list)):
-        value = (value, value)
-    if len(value) != 2:
-        raise ValueError(
-            f"`{name}` must be a positive integer or a pair of them. "
-            f"Received: {name}={value}"
+class GroupedConvolution(DiscreteConvolution):
+    """Base of the ordinary convolutions, over one or two axes."""
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Lengths,
+        strides: int | Lengths = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Lengths = 1,
+        groups: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            kernel_size, strides, padding, data_format, dilation_rate, **kwargs
         )
-    return positive_integer(value[0], name), positive_integer(value[1], name)
+        self.filters = positive_integer(filters, "filters")
+        self.groups = positive_integer(groups, "groups")
+        if self.filters % self.groups:
+            raise ValueError(
+                "`filters` must be a multiple of `groups`. Received: "
+                f"filters={filters}, groups={groups}"
+            )
+
+    def output_channels(self, channels: int) -> int:
+        """The number of filters."""
+        return self.filters
+
+    def add_weights(self, channels: int) -> None:
+        """Creates the kernel, `(*kernel_size, channels / groups, filters)`."""
+        if channels % self.groups:
+            raise ValueError(
+                f"The channels of the input of layer `{self.name}` must be a "
+                f"multiple of `groups`. Received: {channels} channels, "
+                f"groups={self.groups}"
+            )
+        depth = channels // self.groups
+        self.add_kernel("kernel", (*self.kernel_size, depth, self.filters))
+        self.add_outputs(self.filters, math.prod(self.kernel_size) * depth)
+
+    def convolve(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Sums of products with the states, channels last."""
+        padding = self.padding
+        if padding == "causal":
+            before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+            inputs = keras.ops.pad(inputs, ((0, 0), (before, 0), (0, 0)))
+            padding = "valid"
+        return keras.ops.conv(
+            inputs,
+            self.read(self.kernel),
+            strides=self.strides,
+            padding=padding,
+            data_format="channels_last",
+            dilation_rate=self.dilation_rate,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
+        return super().get_config() | {
+            "filters": self.filters,
+            "groups": self.groups,
+        }
 
 
 @keras.saving.register_keras_serializable(package="gxnor_tf")
-class DiscreteConv2D(DiscreteKernelLayer):
+class DiscreteConv1D(GroupedConvolution):
+    """1D convolution whose weights are states of a discrete space.
+
+    The arguments, their order and the shapes are those of
+    `keras.layers.Conv1D`; see `DiscreteConv2D` for what differs.
+
+    Args:
+        filters: Number of output channels, > 0.
+        kernel_size: Length of the window.
+        strides: Stride.
+        padding: `"valid"`, `"same"`, or `"causal"` (an output depends on no
+            later input).
+        data_format: `"channels_last"` or `"channels_first"`.
+        dilation_rate: Dilation; strides must be 1 when it is not 1.
+        groups: Number of groups of channels that do not mix; divides the
+            channels of the input and `filters`.
+        **kwargs: `weight_space`, `use_bias`, `scale`, `kernel_initializer`,
+            ..., as in `DiscreteConv2D`.
+
+    Input shape:
+        `(batch, steps, channels)`, or `(batch, channels, steps)` for
+        `data_format="channels_first"`; floating.
+
+    Output shape:
+        `(batch, new_steps, filters)`, or `(batch, filters, new_steps)`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> layer = DiscreteConv1D(8, 3, padding="causal")
+    >>> layer(np.ones((1, 9, 4), "float32")).shape
+    TensorShape([1, 9, 8])
+    """
+
+    rank = 1
+    paddings = ("valid", "same", "causal")
+
+
+@keras.saving.register_keras_serializable(package="gxnor_tf")
+class DiscreteConv2D(GroupedConvolution):
     """2D convolution whose weights are states of a discrete space.
 
     The kernel is an int8 variable of states, trained in place by
     `gxnor_tf.DiscreteStateTransition`. Padding is with zeros, which for
     ternary activations is a proper state (a closed gate).
 
+    The arguments, their order and the shapes are those of
+    `keras.layers.Conv2D`, except that `use_bias` is off by default, that
+    there is no `activation`, and that a regularizer or constraint of the
+    kernel is for float kernels only.
+
     Args:
         filters: Number of output channels, > 0.
         kernel_size: Height and width, an integer or a pair.
         strides: Strides, an integer or a pair.
         padding: `"valid"` or `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`. Default: what
+            `keras.config.image_data_format()` says.
         dilation_rate: Dilation, an integer or a pair; strides must be 1 when
             it is not 1.
-        weight_space: `DiscreteSpace` of the kernel; default ternary.
+        groups: Number of groups of channels that do not mix; divides the
+            channels of the input and `filters`.
+        weight_space: Space of the kernel: a `DiscreteSpace`, an integer n, or
+            None or `"float"` for an ordinary float32 kernel. Default ternary.
         use_bias: Whether to add a float bias; redundant before
             BatchNormalization, hence off by default.
+        scale: `"none"`, `"fan_in"`, `"layer"` or `"channel"`: what multiplies
+            the outputs, see `DiscreteKernelLayer`.
         kernel_initializer: Any Keras initializer of values, rounded to the
-            nearest states. Default: uniform over the states.
+            nearest states. Default: uniform over the states (full precision:
+            glorot_uniform).
         bias_initializer: Keras initializer of the bias.
-        **kwargs: Arguments of every Keras layer.
+        **kwargs: `bias_regularizer`, `bias_constraint` and the arguments of
+            every Keras layer.
 
     Input shape:
-        `(batch, height, width, channels)`, floating.
+        `(batch, height, width, channels)`, or `(batch, channels, height,
+        width)` for `data_format="channels_first"`; floating.
 
     Output shape:
-        `(batch, new_height, new_width, filters)`.
+        `(batch, new_height, new_width, filters)`, or `(batch, filters,
+        new_height, new_width)`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -62,91 +175,3 @@ class DiscreteConv2D(DiscreteKernelLayer):
 
     - [Deng et al., 2018](https://arxiv.org/abs/1705.09283).
     """
-
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int | tuple[int, int],
-        strides: int | tuple[int, int] = (1, 1),
-        padding: str = "valid",
-        dilation_rate: int | tuple[int, int] = (1, 1),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.filters = positive_integer(filters, "filters")
-        if padding not in ("valid", "same"):
-            raise ValueError(
-                '`padding` must be "valid" or "same". '
-                f"Received: padding={padding!r}"
-            )
-        self.kernel_size = _pair(kernel_size, "kernel_size")
-        self.strides = _pair(strides, "strides")
-        self.padding = padding
-        self.dilation_rate = _pair(dilation_rate, "dilation_rate")
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                "`strides` > 1 and `dilation_rate` > 1 do not go together. "
-                f"Received: strides={self.strides}, "
-                f"dilation_rate={self.dilation_rate}"
-            )
-        self.input_spec = keras.layers.InputSpec(ndim=4)
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates the kernel, `(height, width, channels, filters)`."""
-        channels = input_shape[-1]
-        if channels is None:
-            raise ValueError(
-                f"The channels of the input of layer `{self.name}` must be "
-                f"known. Received: input_shape={input_shape}"
-            )
-        self.compute_output_shape(input_shape)
-        self.add_kernel(
-            (*self.kernel_size, channels, self.filters), self.filters
-        )
-        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Applies the layer."""
-        sums = keras.ops.conv(
-            self.as_floating(inputs),
-            self.kernel_states(),
-            strides=self.strides,
-            padding=self.padding,
-            data_format="channels_last",
-            dilation_rate=self.dilation_rate,
-        )
-        return self.finish(sums)
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        """Shape of the output for a shape of the input."""
-
-        def length(size: int | None, axis: int) -> int | None:
-            if size is None:
-                return None
-            stride = self.strides[axis]
-            if self.padding == "same":
-                return -(-size // stride)
-            extent = self.dilation_rate[axis] * (self.kernel_size[axis] - 1)
-            if size <= extent:
-                raise ValueError(
-                    f"The kernel of layer `{self.name}` is larger than its "
-                    f"input. Received: input_shape={input_shape}, kernel_size="
-                    f"{self.kernel_size}, dilation_rate={self.dilation_rate}. "
-                    'Use padding="same" or a smaller kernel.'
-                )
-            return (size - extent - 1) // stride + 1
-
-        batch, height, width, _ = input_shape
-        return (batch, length(height, 0), length(width, 1), self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments, for saving."""
-        return super().get_config() | {
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation_rate": self.dilation_rate,
-        }

@@ -6,24 +6,32 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import DiscreteKernelLayer, positive_integer
+from gxnor_tf.layers.base import DiscreteKernelLayer, Shape, positive_integer
 
 
 @keras.saving.register_keras_serializable(package="gxnor_tf")
 class DiscreteDense(DiscreteKernelLayer):
     """Densely connected layer whose weights are states of a discrete space.
 
-    `outputs = inputs @ kernel + bias`, where `kernel` is an int8 variable of
-    states, trained in place by `gxnor_tf.DiscreteStateTransition`.
+    `outputs = inputs @ kernel * scale + bias`, where `kernel` is an int8
+    variable of states, trained in place by `gxnor_tf.DiscreteStateTransition`.
 
     Args:
         units: Number of outputs, > 0.
-        weight_space: `DiscreteSpace` of the kernel; default ternary.
+        weight_space: Space of the kernel: a `DiscreteSpace`, an integer n, or
+            None or `"float"` for an ordinary float32 kernel. Default ternary.
         use_bias: Whether to add a float bias; redundant before
             BatchNormalization, hence off by default.
+        scale: `"none"`, `"fan_in"`, `"layer"` or `"channel"`: what multiplies
+            the outputs, see `DiscreteKernelLayer`.
         kernel_initializer: Any Keras initializer of values, rounded to the
-            nearest states. Default: uniform over the states.
+            nearest states. Default: uniform over the states (full precision:
+            glorot_uniform).
+        kernel_regularizer: Of a float kernel; refused for a discrete one.
+        kernel_constraint: Of a float kernel; refused for a discrete one.
         bias_initializer: Keras initializer of the bias.
+        bias_regularizer: Keras regularizer of the bias.
+        bias_constraint: Keras constraint of the bias.
         **kwargs: Arguments of every Keras layer.
 
     Input shape:
@@ -53,25 +61,25 @@ class DiscreteDense(DiscreteKernelLayer):
         self.units = positive_integer(units, "units")
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates the kernel, `(depth, units)`."""
-        depth = input_shape[-1]
-        if depth is None:
+        if len(input_shape) < 2 or not input_shape[-1]:
             raise ValueError(
-                f"The last dimension of the input of layer `{self.name}` must "
-                f"be known. Received: input_shape={input_shape}"
+                f"The input of layer `{self.name}` must have the shape (batch, "
+                "..., depth), with a depth that is known and not 0. Received: "
+                f"input_shape={tuple(input_shape)}"
             )
-        self.add_kernel((depth, self.units), self.units)
+        depth = input_shape[-1]
+        self.add_kernel("kernel", (depth, self.units))
+        self.add_outputs(self.units, depth)
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: depth})
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Applies the layer."""
         inputs = self.as_floating(inputs)
-        return self.finish(keras.ops.matmul(inputs, self.kernel_states()))
+        return self.finish(keras.ops.matmul(inputs, self.read(self.kernel)))
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the output for a shape of the input."""
         return (*input_shape[:-1], self.units)
 

@@ -177,3 +177,54 @@ def test_pulses_that_reach_over_zero_are_cut(derivative):
     assert np.sum(gradient, dtype=np.float64) * 1e-5 == pytest.approx(
         2 * part, abs=2e-3
     )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("half_range", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_rectangular_windows_at_their_edges(n, half_range, mode):
+    """All numbers are exact in float32, so that edges can be met exactly."""
+    space = DiscreteSpace(n, half_range)
+    r = 0.0 if n == 0 else half_range / 2
+    a = half_range / 2 if n == 0 else half_range / 64
+    jumps = np.array([0.0 if n == 0 else r], np.float32)
+    if n >= 2:
+        jumps = r + (half_range - r) * np.arange(2 ** (n - 1)) / 2 ** (n - 1)
+    jumps = jumps.astype(np.float32)
+    inside = np.concatenate([jumps - a, jumps, jumps + a]).astype(np.float32)
+    outside = np.concatenate(
+        [
+            np.nextafter(jumps + np.float32(a), np.float32(np.inf)),
+            np.nextafter(np.abs(jumps - np.float32(a)), np.float32(np.inf))
+            if n == 0
+            else np.nextafter(jumps - np.float32(a), np.float32(0)),
+        ]
+    )
+    # A pulse is as high as its area, the jump, over its width.
+    height = space.step / (2 * a)
+    assert space.step == (
+        2 * half_range if n == 0 else half_range / 2 ** (n - 1)
+    )
+    for sign in (1, -1):
+        for x, expected in ((inside, height), (outside, 0.0)):
+            y, gradient = value_and_gradient(
+                sign * x, mode, space=space, zero_window=r, derivative_width=a
+            )
+            assert gradient.tolist() == [expected] * len(x)
+            assert np.isin(y, space.values).all()
+    # At the jump itself the value is the lower one (binary: the upper one).
+    y, _ = value_and_gradient(jumps, mode, space=space, zero_window=r)
+    lower = space.step * np.arange(len(jumps))
+    assert y.tolist() == ([half_range] if n == 0 else lower.tolist())
+
+
+@pytest.mark.parametrize("half_range", [0.5, 2.0])
+def test_binary_pulse_has_the_area_of_its_jump(half_range):
+    """The sign jumps by 2H, so a window |x| <= H has the derivative 1."""
+    _, gradient = value_and_gradient(
+        [0.0, half_range, -half_range, half_range * 1.01],
+        space=DiscreteSpace(0, half_range),
+        zero_window=0.0,
+        derivative_width=half_range,
+    )
+    assert gradient.tolist() == [1, 1, 1, 0]

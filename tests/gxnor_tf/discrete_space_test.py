@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from gxnor_tf import DiscreteSpace
+from gxnor_tf import DiscreteSpace, get_space
 
 spaces = st.builds(
     DiscreteSpace, st.integers(0, 7), st.floats(0.0625, 64, width=32)
@@ -78,3 +78,28 @@ def test_nearest_state_of_nan():
 def test_from_config_refuses_other_things():
     with pytest.raises(TypeError, match=r"DiscreteSpace\(n\)"):
         DiscreteSpace.from_config(1)
+
+
+@hypothesis.given(spaces)
+def test_get_space_of_a_space(space):
+    assert get_space(space) is space
+    assert get_space(space.get_config()) == space
+    assert get_space(space.n) == DiscreteSpace(space.n)
+    assert get_space(np.int64(space.n)) == DiscreteSpace(space.n)
+
+
+@pytest.mark.parametrize("identifier", [None, "float"])
+def test_get_space_of_full_precision(identifier):
+    assert get_space(identifier) is None
+
+
+@pytest.mark.parametrize("identifier", [True, 1.0, "ternary", "1", [1], object])
+def test_get_space_refuses_other_things(identifier):
+    with pytest.raises(TypeError, match="must be a `DiscreteSpace`, an int"):
+        get_space(identifier)
+
+
+@pytest.mark.parametrize("identifier", [-1, 8, {"n": 9}])
+def test_get_space_outside_the_range(identifier):
+    with pytest.raises(ValueError, match="0..7"):
+        get_space(identifier)

@@ -35,3 +35,9 @@ def test_any_keras_initializer_is_rounded():
     layer.build((None, 300))
     shares = [np.mean(layer.kernel.numpy() == s) for s in (-1, 0, 1)]
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.25], atol=0.01)
+
+
+@pytest.mark.parametrize("space", [None, "float"])
+def test_full_precision_is_refused(space):
+    with pytest.raises(ValueError, match="full precision has no states"):
+        DiscreteUniform(space)

@@ -4,6 +4,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from gxnor_tf import DiscreteActivation, DiscreteSpace, activations
 
@@ -45,5 +46,30 @@ def test_bad_arguments():
         DiscreteActivation(zero_window=-1)
     with pytest.raises(ValueError, match="derivative_width=0"):
         DiscreteActivation(derivative_width=0)
-    with pytest.raises(TypeError, match="Received: 2"):
-        DiscreteActivation(2)
+    with pytest.raises(TypeError, match="Received: 2.5"):
+        DiscreteActivation(2.5)
+    with pytest.raises(ValueError, match="ReLU.*zero_window=0.5"):
+        DiscreteActivation("float", zero_window=0.5)
+
+
+@pytest.mark.parametrize("space", [None, "float"])
+def test_full_precision_is_relu(space, tmp_path):
+    layer = DiscreteActivation(space)
+    assert (layer.space, layer.zero_window) == (None, None)
+    x = tf.constant([[-2.0, -0.0, 0.25, 3.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+    assert y.numpy().tolist() == [[0, 0, 0.25, 3]]
+    assert tape.gradient(y, x).numpy().tolist() == [[0, 0, 1, 1]]
+    model = keras.Sequential([keras.Input((4,)), layer])
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.layers[0].space is None
+    assert again.layers[0].get_config() == layer.get_config()
+    assert (again(x).numpy() == y.numpy()).all()
+
+
+@pytest.mark.parametrize("n", range(8))
+def test_an_integer_is_a_space(n):
+    assert DiscreteActivation(n).space == DiscreteSpace(n)

@@ -31,6 +31,7 @@ def test_units(units):
         DiscreteDense(units)
 
 
-def test_unknown_depth():
-    with pytest.raises(ValueError, match="must be known"):
-        DiscreteDense(3).build((None, None))
+@pytest.mark.parametrize("shape", [(None, None), (None, 0), (4,)])
+def test_shapes_without_a_depth(shape):
+    with pytest.raises(ValueError, match="depth that is known and not 0"):
+        DiscreteDense(3).build(shape)
