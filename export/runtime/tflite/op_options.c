@@ -36,12 +36,15 @@ static const option kConv2dOptions[] = {
     PAD(pool_pad_left),      PAD(pool_pad_right),
 };
 
+#undef SIZE
+#undef PAD
+#define SIZE(name) {#name, offsetof(gxnor_op_params, pack.name), 1}
+
 static const option kPackOptions[] = {
-    {"channels", offsetof(gxnor_op_params, pack.channels), 1},
+    SIZE(channels),
 };
 
 #undef SIZE
-#undef PAD
 
 gxnor_op gxnor_op_from_name(const char* name) {
   if (strcmp(name, "GxnorConv2D") == 0) return GXNOR_OP_CONV_2D;
