@@ -17,9 +17,14 @@ from ai_edge_litert import interpreter as litert
 from flatbuffers import flexbuffers
 from hypothesis import HealthCheck, given, settings
 
-from export import delegate, packing
+from export import delegate, inspection, interpreter, op_schema, packing
 from export.flatbuffer_builder import ModelBuilder, Quantization
-from export.op_schema import Conv2DOptions, FullyConnectedOptions
+from export.op_schema import (
+    Conv2DOptions,
+    FullyConnectedOptions,
+    PackOptions,
+    UnpackOptions,
+)
 from tests.export import helpers
 
 pytestmark = pytest.mark.filterwarnings(
