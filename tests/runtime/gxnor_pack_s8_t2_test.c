@@ -62,12 +62,18 @@ static void test_constant_states(void) {
   }
 }
 
-/* Of what is no state the sign counts. */
+/* Of what is no state the sign counts: all values there are. */
 static void test_signs(void) {
-  static const int8_t kInput[] = {2, -2, 127, -127, -128, 0, 1, -1};
-  uint32_t* const output = run(1, 8, kInput);
-  CHECK_EQ(output[1], 0x45);
-  CHECK_EQ(output[2], 0x9A);
+  int8_t input[3 * 257];
+  uint32_t* output;
+  for (int i = 0; i < 3 * 257; ++i) input[i] = (int8_t)(i % 256 - 128);
+  output = run(3, 257, input);
+  for (int i = 0; i < 3 * 257; ++i) {
+    const int channel = i % 257;
+    const uint32_t* const pair = output + 1 + (i / 257 * 9 + channel / 32) * 2;
+    CHECK_EQ((pair[0] >> channel % 32) & 1u, input[i] > 0);
+    CHECK_EQ((pair[1] >> channel % 32) & 1u, input[i] < 0);
+  }
   free(output);
 }
 
