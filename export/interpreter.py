@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from .delegate import load_delegate
-from .op_schema import CONV_2D, FULLY_CONNECTED
+from .op_schema import CUSTOM_CODES
 
 
 class Runner:
@@ -64,4 +64,4 @@ class Runner:
 
 def uses_custom_ops(data: bytes) -> bool:
     """Whether a file names one of the custom ops of this library."""
-    return CONV_2D.encode() in data or FULLY_CONNECTED.encode() in data
+    return any(code.encode() in data for code in CUSTOM_CODES)

@@ -11,6 +11,14 @@ thresholds]` and write one output:
 - With thresholds the output is packed and may be max-pooled; without, it is
   the int32 accumulators.
 
+`GxnorPack` and `GxnorUnpack` stand where these meet builtin int8 ops. They
+read one tensor of any rank >= 2 and write one:
+
+- `GxnorPack` int8 `[N, ..., C]` of states -1, 0 and +1, zero point 0, to
+  int32 words `[N, ..., 2 * ceil(C / 32)]`. Of any other value the sign counts.
+- `GxnorUnpack` the other way. A channel set in both `plus` and `minus`, which
+  no packed activation has, becomes 0.
+
 The options are a flexbuffer map of integers. Every key must be there and no
 other may be, so that a reader never guesses.
 """
@@ -26,6 +34,10 @@ from .packing import MAX_DEPTH, groups_for
 
 CONV_2D = "GxnorConv2D"
 FULLY_CONNECTED = "GxnorFullyConnected"
+PACK = "GxnorPack"
+UNPACK = "GxnorUnpack"
+CUSTOM_CODES = (CONV_2D, FULLY_CONNECTED, PACK, UNPACK)
+"""All custom ops."""
 VERSION = 1
 MAX_SIZE = 2**31 - 1
 """Largest option value and largest number of elements of a tensor."""
@@ -33,12 +45,9 @@ MAX_SIZE = 2**31 - 1
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options:
-    """What the options of both ops have in common."""
+    """What the options of all ops have in common."""
 
     custom_code: ClassVar[str]
-
-    input_channels: int
-    output_channels: int
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -110,7 +119,15 @@ class _Options:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FullyConnectedOptions(_Options):
+class _WeightOptions(_Options):
+    """What the options of the ops with weights have in common."""
+
+    input_channels: int
+    output_channels: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FullyConnectedOptions(_WeightOptions):
     """Options of `GxnorFullyConnected`.
 
     Args:
@@ -148,7 +165,7 @@ class FullyConnectedOptions(_Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Conv2DOptions(_Options):
+class Conv2DOptions(_WeightOptions):
     """Options of `GxnorConv2D`: a convolution and the max-pool after it.
 
     The padding of the convolution contributes zeros, that of the pool
@@ -332,6 +349,84 @@ class Conv2DOptions(_Options):
         )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PackOptions(_Options):
+    """Options of `GxnorPack`.
+
+    Args:
+        channels: Channels of the int8 input, its last axis.
+
+    Raises:
+        TypeError: If `channels` is not an int.
+        ValueError: If `channels` is out of range.
+
+    Example:
+    >>> options = PackOptions(channels=40)
+    >>> options.output_shape((1, 7, 7, 40))
+    (1, 7, 7, 4)
+    >>> options == PackOptions.from_bytes(options.to_bytes())
+    True
+    """
+
+    custom_code: ClassVar[str] = PACK
+
+    channels: int
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """Computes the shape of the output tensor.
+
+        Args:
+            input_shape: `(batch, ..., channels)`.
+
+        Returns:
+            `(batch, ..., words)`.
+
+        Raises:
+            ValueError: If the rank is < 2 or the last axis is another.
+        """
+        words = packed_size(self.channels)
+        return _with_last_size(self, input_shape, self.channels, words)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UnpackOptions(_Options):
+    """Options of `GxnorUnpack`.
+
+    Args:
+        channels: Channels of the int8 output, its last axis.
+
+    Raises:
+        TypeError: If `channels` is not an int.
+        ValueError: If `channels` is out of range.
+
+    Example:
+    >>> options = UnpackOptions(channels=40)
+    >>> options.output_shape((1, 7, 7, 4))
+    (1, 7, 7, 40)
+    >>> options == UnpackOptions.from_bytes(options.to_bytes())
+    True
+    """
+
+    custom_code: ClassVar[str] = UNPACK
+
+    channels: int
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """Computes the shape of the output tensor.
+
+        Args:
+            input_shape: `(batch, ..., words)`.
+
+        Returns:
+            `(batch, ..., channels)`.
+
+        Raises:
+            ValueError: If the rank is < 2 or the last axis is another.
+        """
+        words = packed_size(self.channels)
+        return _with_last_size(self, input_shape, words, self.channels)
+
+
 def packed_size(channels: int) -> int:
     """Words of one position of a packed activation: `{plus, minus}` pairs.
 
@@ -351,6 +446,22 @@ def packed_size(channels: int) -> int:
 def _last_size(channels: int, packed: bool) -> int:
     """Size of the last axis of an output."""
     return packed_size(channels) if packed else channels
+
+
+def _with_last_size(
+    options: PackOptions | UnpackOptions,
+    shape: Sequence[int],
+    before: int,
+    after: int,
+) -> tuple[int, ...]:
+    """The shape with its last axis changed from `before` to `after`."""
+    if len(shape) < 2 or shape[-1] != before:
+        raise ValueError(
+            f"{options.custom_code}: `input_shape` must be (batch, ..., "
+            f"{before}) for channels={options.channels}. Received: "
+            f"input_shape={tuple(shape)}"
+        )
+    return (*shape[:-1], after)
 
 
 def _positions(what: str, size: int, extent: int, stride: int) -> int:

@@ -10,16 +10,29 @@ import threading
 import types
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert import interpreter as litert
 from flatbuffers import flexbuffers
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from export import delegate, packing
-from export.flatbuffer_builder import ModelBuilder, Quantization
-from export.op_schema import Conv2DOptions, FullyConnectedOptions
+from export import delegate, inspection, op_schema, packing
+from export.flatbuffer_builder import (
+    FILE_IDENTIFIER,
+    ModelBuilder,
+    Quantization,
+    load_schema,
+)
+from export.interpreter import Runner, uses_custom_ops
+from export.op_schema import (
+    Conv2DOptions,
+    FullyConnectedOptions,
+    PackOptions,
+    UnpackOptions,
+)
 from tests.export import helpers
 
 pytestmark = pytest.mark.filterwarnings(
@@ -123,6 +136,320 @@ def test_fully_connected(
     )
     y = run(start(interpreter, model, gxnor), x=x)
     np.testing.assert_array_equal(y, expected)
+
+
+def pack_model(
+    options: PackOptions | UnpackOptions, shape: tuple[int, ...], **changes: Any
+) -> bytes:
+    """A model of one such op, right or wrong; `shape` is that of its input.
+
+    `changes` has what to write instead of the right thing: `custom_code`,
+    `data` (the options' bytes), `input_dtype`, `output_dtype`, `zero_point`
+    (of the int8 tensors).
+    """
+    packs = isinstance(options, PackOptions)
+    builder = ModelBuilder()
+
+    def tensor(name: str, shape: tuple[int, ...], dtype: Any) -> int:
+        quantization = Quantization(1.0, changes.get("zero_point", 0))
+        return builder.tensor(
+            name,
+            (None, *shape[1:]),
+            dtype,
+            quantization=quantization if dtype == np.int8 else None,
+        )
+
+    x = tensor(
+        "x", shape, changes.get("input_dtype", np.int8 if packs else np.int32)
+    )
+    y = tensor(
+        "y",
+        (shape[0], 1),  # Prepare finds the right one.
+        changes.get("output_dtype", np.int32 if packs else np.int8),
+    )
+    builder.custom(
+        changes.get("custom_code", options.custom_code),
+        [x],
+        [y],
+        changes.get("data", options.to_bytes()),
+    )
+    return builder.finish({"x": x}, {"y": y})
+
+
+@RUNTIMES
+@MANY
+@given(
+    leading=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    channels=st.one_of(st.integers(1, 100), st.sampled_from([32, 64])),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_pack_and_unpack(
+    interpreter: Any, gxnor: Any, leading: list[int], channels: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    states = rng.integers(-1, 2, (*leading, channels)).astype(np.int8)
+    words = packing.pack_activations(states)
+    pack = PackOptions(channels=channels)
+    unpack = UnpackOptions(channels=channels)
+    for options, x, expected in (
+        (pack, states, words),
+        (unpack, words, states),
+    ):
+        started = start(interpreter, pack_model(options, x.shape), gxnor)
+        index = started.get_input_details()[0]["index"]
+        for batch in (len(x), 1, 2 * len(x) + 1):
+            # As many rows of x as the batch has, from the start again.
+            rows = np.arange(batch) % len(x)
+            started.resize_tensor_input(index, (batch, *x.shape[1:]))
+            started.allocate_tensors()
+            y = run(started, x=x[rows])
+            assert y.dtype == expected.dtype
+            np.testing.assert_array_equal(y, expected[rows])
+
+
+@RUNTIMES
+def test_pack_and_unpack_what_is_no_state(interpreter: Any, gxnor: Any) -> None:
+    """No such value is an error: data comes when nothing is checked."""
+    numbers = np.arange(-128, 128).astype(np.int8).reshape(2, 128)
+    model = pack_model(PackOptions(channels=128), numbers.shape)
+    np.testing.assert_array_equal(
+        run(start(interpreter, model, gxnor), x=numbers),
+        packing.pack_activations(np.sign(numbers)),
+    )
+    words = np.array([[0b0101 - 2**31, 0b0011 - 2**31]], np.int32)
+    model = pack_model(UnpackOptions(channels=4), words.shape)
+    np.testing.assert_array_equal(
+        run(start(interpreter, model, gxnor), x=words), [[0, -1, 1, 0]]
+    )
+
+
+def mixed_model(problem: helpers.Problem, code: str, *, ternary: bool) -> bytes:
+    """Custom ops with builtin ones between them.
+
+    x is packed, unpacked and doubled by an ADD, whose int8 output an op with
+    weights reads. The packed states that a convolution with thresholds makes
+    of it are unpacked, pooled and packed again.
+    """
+    options: Conv2DOptions | FullyConnectedOptions = problem.options
+    if code == op_schema.FULLY_CONNECTED:
+        options = FullyConnectedOptions(
+            input_channels=options.input_channels,
+            output_channels=options.output_channels,
+        )
+    builder = ModelBuilder()
+    one = Quantization(1.0)
+    shape = (None, *problem.x.shape[1:])
+    pack = PackOptions(channels=options.input_channels)
+    unpack = UnpackOptions(channels=options.input_channels)
+
+    x = builder.tensor("x", shape, np.int8, quantization=one)
+    words = builder.tensor(
+        "words", (None, *pack.output_shape(problem.x.shape)[1:]), np.int32
+    )
+    states = builder.tensor("states", shape, np.int8, quantization=one)
+    doubled = builder.tensor("doubled", shape, np.int8, quantization=one)
+    builder.custom(pack.custom_code, [x], [words], pack.to_bytes())
+    builder.custom(unpack.custom_code, [words], [states], unpack.to_bytes())
+    builder.builtin(
+        "ADD", [states, states], [doubled], fused_activation_function="NONE"
+    )
+    sizes = options.output_shape(problem.x.shape, packed=ternary)
+    weighted = builder.tensor("weighted", (None, *sizes[1:]), np.int32)
+    operands = [
+        doubled,
+        builder.constant("weights", packing.pack_weights(problem.weights)),
+    ]
+    if ternary:
+        operands.append(builder.constant("thresholds", problem.thresholds))
+    builder.custom(
+        options.custom_code, operands, [weighted], options.to_bytes()
+    )
+    if not ternary or len(sizes) == 2:
+        return builder.finish({"x": x}, {"y": weighted})
+
+    pack = PackOptions(channels=options.output_channels)
+    unpack = UnpackOptions(channels=options.output_channels)
+    sizes = (None, *unpack.output_shape(sizes)[1:])
+    behind = builder.tensor("behind", sizes, np.int8, quantization=one)
+    sizes = (None, sizes[1] // 2, sizes[2] // 2, sizes[3])
+    pooled = builder.tensor("pooled", sizes, np.int8, quantization=one)
+    y = builder.tensor("y", (None, *pack.output_shape(sizes)[1:]), np.int32)
+    builder.custom(unpack.custom_code, [weighted], [behind], unpack.to_bytes())
+    builder.builtin(
+        "MAX_POOL_2D",
+        [behind],
+        [pooled],
+        version=2,
+        padding="VALID",
+        stride_h=2,
+        stride_w=2,
+        filter_height=2,
+        filter_width=2,
+        fused_activation_function="NONE",
+    )
+    builder.custom(pack.custom_code, [pooled], [y], pack.to_bytes())
+    return builder.finish({"x": x}, {"y": y})
+
+
+def mixed_problem(code: str) -> helpers.Problem:
+    """A problem with the int8 input 2 * x, x ternary; thresholds to match."""
+    covers = code == op_schema.FULLY_CONNECTED
+    options = Conv2DOptions(
+        input_channels=35,
+        output_channels=33,
+        kernel_height=6 if covers else 3,
+        kernel_width=5 if covers else 2,
+    )
+    problem = helpers.make_problem(options, packed=True, batch=3)
+    return dataclasses.replace(
+        problem,
+        x=2 * problem.x,
+        high=2 * problem.high,
+        low=2 * problem.low,
+        packed=False,
+    )
+
+
+@RUNTIMES
+@pytest.mark.parametrize("ternary", [False, True])
+@pytest.mark.parametrize("code", [op_schema.CONV_2D, op_schema.FULLY_CONNECTED])
+def test_int8_tensors_between_builtin_ops(
+    interpreter: Any, gxnor: Any, code: str, ternary: bool
+) -> None:
+    """An int8 input need not be that of the model, nor ternary."""
+    problem = mixed_problem(code)
+    started = start(
+        interpreter, mixed_model(problem, code, ternary=ternary), gxnor
+    )
+    expected = problem.sums
+    if ternary:
+        states = problem.states
+        if code == op_schema.CONV_2D:
+            batch, height, width, channels = states.shape
+            states = (
+                states[:, : height // 2 * 2, : width // 2 * 2]
+                .reshape(batch, height // 2, 2, width // 2, 2, channels)
+                .max((2, 4))
+            )
+        expected = packing.pack_activations(states)
+    if code == op_schema.FULLY_CONNECTED:
+        expected = expected[:, 0, 0]
+    for batch in (3, 1, 2):
+        np.testing.assert_array_equal(
+            run(started, x=problem.x[:batch] // 2), expected[:batch]
+        )
+
+
+def test_inspection_shows_every_op() -> None:
+    problem = mixed_problem(op_schema.CONV_2D)
+    data = mixed_model(problem, op_schema.CONV_2D, ternary=True)
+    rows = inspection.inspect(data)
+    assert [(row.op, row.name, row.output_shape) for row in rows] == [
+        ("GxnorPack", "words", (1, 6, 5, 4)),
+        ("GxnorUnpack", "states", (1, 6, 5, 35)),
+        ("ADD", "doubled", (1, 6, 5, 35)),
+        ("GxnorConv2D", "weighted", (1, 4, 4, 4)),
+        ("GxnorUnpack", "behind", (1, 4, 4, 33)),
+        ("MAX_POOL_2D", "pooled", (1, 2, 2, 33)),
+        ("GxnorPack", "y", (1, 2, 2, 4)),
+    ]
+    assert [row.macs for row in rows] == [
+        problem.weights.size * 16 if row.op == "GxnorConv2D" else 0
+        for row in rows
+    ]
+    table = inspection.format_rows(rows, len(data))
+    assert "GxnorPack" in table and "GxnorUnpack" in table
+
+
+@pytest.mark.parametrize(
+    "options", [PackOptions(channels=3), UnpackOptions(channels=3)]
+)
+def test_a_file_with_one_op_needs_the_delegate(
+    options: PackOptions | UnpackOptions,
+) -> None:
+    packs = isinstance(options, PackOptions)
+    states = np.array([[1, 0, -1]], np.int8)
+    words = packing.pack_activations(states)
+    x, expected = (states, words) if packs else (words, states)
+    data = pack_model(options, x.shape)
+    assert uses_custom_ops(data)
+    np.testing.assert_array_equal(Runner(data)(x)["y"], expected)
+
+
+PACK = PackOptions(channels=3)
+UNPACK = UnpackOptions(channels=33)
+
+
+@RUNTIMES
+@pytest.mark.parametrize(
+    ("options", "shape", "changes", "text"),
+    [
+        (
+            PACK,
+            (1, 4),
+            {},
+            r"GxnorPack, output tensor 'y': the last axis of the input must "
+            r"be 3, for option `channels` is 3.*int8; received \(1, 4\)",
+        ),
+        (
+            UNPACK,
+            (1, 5, 2),
+            {},
+            r"GxnorUnpack, output tensor 'y': the last axis of the input must "
+            r"be 4, for option `channels` is 33.*packed; received \(1, 5, 2\)",
+        ),
+        (PACK, (3,), {}, r"\(batch, ..., channels\); received \(1\)"),
+        (PACK, (1, 3), {"input_dtype": np.int32}, "TfLiteType 2 and 2"),
+        (PACK, (1, 3), {"output_dtype": np.int8}, "TfLiteType 9 and 9"),
+        (UNPACK, (1, 4), {"input_dtype": np.float32}, "TfLiteType 1 and 9"),
+        (PACK, (1, 3), {"zero_point": 1}, "int8 input must have zero point 0"),
+        (UNPACK, (1, 4), {"zero_point": -1}, "int8 output must have zero poin"),
+        (PACK, (1, 3), {"data": b""}, "0 bytes, are no flexbuffer map"),
+        (
+            PACK,
+            (1, 3),
+            {"data": bytes(flexbuffers.Dumps({"version": 1}))},
+            "`channels` is missing",
+        ),
+        (
+            PACK,
+            (1, 3),
+            {"data": OPTIONS.to_bytes()},
+            "`dilation_height` is unknown",
+        ),
+        (
+            UNPACK,
+            (1, 4),
+            {"custom_code": "GxnorConv2D"},
+            r"must have the inputs \[x, weights\]",
+        ),
+    ],
+)
+def test_wrong_pack_models(
+    interpreter: Any,
+    gxnor: Any,
+    options: PackOptions | UnpackOptions,
+    shape: tuple[int, ...],
+    changes: dict[str, Any],
+    text: str,
+) -> None:
+    with pytest.raises(RuntimeError, match=text):
+        start(interpreter, pack_model(options, shape, **changes), gxnor)
+
+
+def test_constant_output_is_refused(gxnor: Any) -> None:
+    """The kernel would write into the file."""
+    schema = load_schema()
+    data = pack_model(PACK, (1, 3))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
+    y = model.subgraphs[0].tensors[1]
+    y.shape, y.shapeSignature, y.buffer = [1, 2], None, len(model.buffers)
+    model.buffers.append(schema.BufferT())
+    model.buffers[-1].data = np.zeros(8, np.uint8)
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
+    with pytest.raises(RuntimeError, match="'y': the output is a constant"):
+        start(litert.Interpreter, bytes(builder.Output()), gxnor)
 
 
 def two_op_model(first: helpers.Problem, units: np.ndarray) -> bytes:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from export import delegate, packing
 from export.op_schema import Conv2DOptions
@@ -43,6 +45,12 @@ class Params(ctypes.Structure):
     """`gxnor_conv2d_params`."""
 
     _fields_ = [(name, ctypes.c_int32) for name in PARAMS]
+
+
+class PackParams(ctypes.Structure):
+    """`gxnor_pack_params`."""
+
+    _fields_ = [("positions", ctypes.c_int32), ("channels", ctypes.c_int32)]
 
 
 class Shape(ctypes.Structure):
@@ -190,6 +198,117 @@ def test_fully_connected_covers_its_input(kernels: ctypes.CDLL) -> None:
     )
 
 
+@st.composite
+def binary_problems(draw: st.DrawFn) -> helpers.Problem:
+    """Problems whose outputs have no zero: high == low, near and far."""
+    problem = draw(helpers.problems())
+    peak = 1 if problem.packed else 128
+    depth = peak * problem.options.depth
+    edges = st.sampled_from([-depth, 1 - depth, 0, depth, depth + 1])
+    threshold = np.where(
+        draw(hnp.arrays(bool, problem.high.shape)),
+        draw(hnp.arrays(np.int32, problem.high.shape, elements=edges)),
+        problem.high,
+    )
+    return dataclasses.replace(problem, high=threshold, low=threshold)
+
+
+@MANY
+@given(problem=binary_problems())
+def test_binary_output(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
+    states = problem.states
+    assert np.all(states != 0)
+    words = run(kernels, problem, ternary=True)
+    np.testing.assert_array_equal(words, packing.pack_activations(states))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_binary_output_that_never_changes(
+    kernels: ctypes.CDLL, packed: bool
+) -> None:
+    """The ends of the range: every sum is >= -depth, none >= depth + 1."""
+    options = Conv2DOptions(
+        input_channels=33, output_channels=35, kernel_height=2, kernel_width=3
+    )
+    problem = helpers.make_problem(options, packed=packed, density=1.0)
+    # The first sums are the largest and the smallest that there are.
+    weights = problem.weights.copy()
+    weights[:2] = np.sign(problem.x[0, :2, :3])
+    weights[1] *= -1
+    depth = options.depth * (1 if packed else 128)
+    for threshold, state in ((-depth, 1), (depth + 1, -1)):
+        thresholds = np.full(35, threshold, np.int32)
+        changed = dataclasses.replace(
+            problem, weights=weights, high=thresholds, low=thresholds
+        )
+        if packed:
+            assert changed.sums[0, 0, 0, :2].tolist() == [depth, -depth]
+        words = run(kernels, changed, ternary=True)
+        np.testing.assert_array_equal(
+            packing.unpack_activations(words, 35), np.int8(state)
+        )
+
+
+def run_pack(
+    kernels: ctypes.CDLL, name: str, x: np.ndarray, channels: int
+) -> np.ndarray:
+    """Runs `gxnor_pack_s8_t2` or `gxnor_unpack_t2_s8`."""
+    packs = name == "gxnor_pack_s8_t2"
+    size = packing.groups_for(channels) * 2 if packs else channels
+    params = PackParams(x.size // x.shape[-1], channels)
+    # An element behind the output shows whether the kernel writes beyond it.
+    guarded = np.full(
+        params.positions * size + 1, 0x5A, np.int32 if packs else np.int8
+    )
+    status = getattr(kernels, name)(
+        ctypes.byref(params), pointer(x), pointer(guarded)
+    )
+    assert status == OK
+    assert guarded[-1] == 0x5A
+    return guarded[:-1].reshape(*x.shape[:-1], size)
+
+
+SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 100))
+
+
+@MANY
+@given(states=SHAPES.flatmap(lambda shape: hnp.arrays(np.int8, shape)))
+def test_pack(kernels: ctypes.CDLL, states: np.ndarray) -> None:
+    words = run_pack(kernels, "gxnor_pack_s8_t2", states, states.shape[-1])
+    # Of what is no state the sign counts.
+    np.testing.assert_array_equal(
+        words, packing.pack_activations(np.sign(states))
+    )
+    np.testing.assert_array_equal(
+        run_pack(kernels, "gxnor_unpack_t2_s8", words, states.shape[-1]),
+        np.sign(states),
+    )
+
+
+@MANY
+@given(
+    channels=st.integers(1, 100),
+    positions=st.integers(1, 4),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_unpack_any_words(
+    kernels: ctypes.CDLL, channels: int, positions: int, seed: int
+) -> None:
+    groups = packing.groups_for(channels)
+    words = (
+        np.random.default_rng(seed)
+        .integers(-(2**31), 2**31, (positions, 2 * groups))
+        .astype(np.int32)
+    )
+    pairs = words.reshape(positions, groups, 2).astype(np.uint32)
+    bits = pairs[..., None] >> np.arange(32, dtype=np.uint32) & 1
+    states = bits[:, :, 0].astype(np.int8) - bits[:, :, 1].astype(np.int8)
+    np.testing.assert_array_equal(
+        run_pack(kernels, "gxnor_unpack_t2_s8", words, channels),
+        states.reshape(positions, -1)[:, :channels],
+    )
+
+
 def test_errors(kernels: ctypes.CDLL) -> None:
     none = ctypes.c_void_p()
     params = Params()
@@ -251,10 +370,14 @@ def test_headers_compile_alone_and_as_cpp(tmp_path: pathlib.Path) -> None:
 
 
 def test_structs_are_those_of_the_headers() -> None:
-    """The ctypes structures above have the members of types.h, in order."""
-    text = (INCLUDE / "gxnor" / "types.h").read_text()
-    for name, structure in (("params", Params), ("shape", Shape)):
-        body: Any = text.split(f"typedef struct gxnor_conv2d_{name} {{")[1]
+    """The ctypes structures above have the same members, in order."""
+    for header, name, structure in (
+        ("types.h", "gxnor_conv2d_params", Params),
+        ("types.h", "gxnor_conv2d_shape", Shape),
+        ("pack.h", "gxnor_pack_params", PackParams),
+    ):
+        text = (INCLUDE / "gxnor" / header).read_text()
+        body: Any = text.split(f"typedef struct {name} {{")[1]
         body = body.split("}")[0]
         members = [
             line.split(";")[0].split()[-1]

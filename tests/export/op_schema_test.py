@@ -9,8 +9,13 @@ from flatbuffers import flexbuffers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export import op_schema
-from export.op_schema import Conv2DOptions, FullyConnectedOptions
+from export import op_schema, packing
+from export.op_schema import (
+    Conv2DOptions,
+    FullyConnectedOptions,
+    PackOptions,
+    UnpackOptions,
+)
 from tests.export import helpers
 
 RUNTIME = pathlib.Path(op_schema.__file__).parent / "runtime"
@@ -18,6 +23,8 @@ CONV = Conv2DOptions(
     input_channels=3, output_channels=40, kernel_height=3, kernel_width=2
 )
 FULLY_CONNECTED = FullyConnectedOptions(input_channels=40, output_channels=10)
+PACK = PackOptions(channels=40)
+UNPACK = UnpackOptions(channels=40)
 
 
 @given(helpers.problems())
@@ -41,6 +48,85 @@ def test_fully_connected_options_survive_the_round_trip(
     assert FullyConnectedOptions.from_bytes(options.to_bytes()) == options
 
 
+@pytest.mark.parametrize("kind", [PackOptions, UnpackOptions])
+@given(channels=st.integers(1, 2**31 - 1))
+def test_pack_options_survive_the_round_trip(
+    kind: type[PackOptions | UnpackOptions], channels: int
+) -> None:
+    options = kind(channels=channels)
+    assert kind.from_bytes(options.to_bytes()) == options
+    assert flexbuffers.Loads(options.to_bytes()) == {
+        "version": 1,
+        "channels": channels,
+    }
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(1, 100))
+def test_shapes_of_pack_and_unpack(leading: list[int], channels: int) -> None:
+    unpacked = (*leading, channels)
+    packed = packing.pack_activations(np.zeros(unpacked, np.int8)).shape
+    assert PackOptions(channels=channels).output_shape(unpacked) == packed
+    assert UnpackOptions(channels=channels).output_shape(packed) == unpacked
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "text"),
+    [
+        (PACK, (2, 3, 39), r"GxnorPack.*\(batch, ..., 40\) for channels=40"),
+        (PACK, (40,), r"Received: input_shape=\(40,\)"),
+        (UNPACK, (2, 3, 40), r"GxnorUnpack.*\(batch, ..., 4\)"),
+        (UNPACK, (4,), r"Received: input_shape=\(4,\)"),
+    ],
+)
+def test_wrong_shapes_of_pack_and_unpack(
+    options: PackOptions | UnpackOptions, shape: tuple[int, ...], text: str
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        options.output_shape(shape)
+
+
+@pytest.mark.parametrize("kind", [PackOptions, UnpackOptions])
+@pytest.mark.parametrize(
+    ("channels", "error", "text"),
+    [
+        (0, ValueError, "`channels` must be in 1.*Received: channels=0"),
+        (2**31, ValueError, "Received: channels=2147483648"),
+        (2.0, TypeError, "must be an int. Received: channels=2.0"),
+    ],
+)
+def test_wrong_channels(
+    kind: type[PackOptions | UnpackOptions],
+    channels: int,
+    error: type[Exception],
+    text: str,
+) -> None:
+    with pytest.raises(error, match=f"{kind.custom_code}: .*{text}"):
+        kind(channels=channels)
+
+
+@pytest.mark.parametrize("kind", [PackOptions, UnpackOptions])
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"channels": 3}, "Received: version=None"),
+        ({"channels": 3, "version": 2}, "Received: version=2"),
+        ({"version": 1}, r"Missing: \['channels'\]. Unknown: \[\]"),
+        (
+            {"channels": 3, "input_channels": 3, "version": 1},
+            r"Missing: \[\]. Unknown: \['input_channels'\]",
+        ),
+        ({"channels": 0, "version": 1}, "Received: channels=0"),
+    ],
+)
+def test_wrong_bytes_of_pack_and_unpack(
+    kind: type[PackOptions | UnpackOptions],
+    options: dict[str, int],
+    text: str,
+) -> None:
+    with pytest.raises(ValueError, match=f"{kind.custom_code}: .*{text}"):
+        kind.from_bytes(bytes(flexbuffers.Dumps(options)))
+
+
 @given(helpers.problems())
 def test_output_shape_is_that_of_the_convolution(
     problem: helpers.Problem,
@@ -61,6 +147,8 @@ def test_runtime_has_the_same_options() -> None:
     for table, options in (
         ("kConv2dOptions", CONV),
         ("kFullyConnectedOptions", FULLY_CONNECTED),
+        ("kPackOptions", PACK),
+        ("kPackOptions", UNPACK),
     ):
         text = re.search(rf"{table}\[\] = {{(.*?)}};", source, re.S)
         assert text is not None
@@ -70,8 +158,15 @@ def test_runtime_has_the_same_options() -> None:
         )
         fields = [field.name for field in dataclasses.fields(options)]
         assert found == {name: 0 if "pad_" in name else 1 for name in fields}
-        assert f'"{options.custom_code}"' in source
     assert f"kVersion = {op_schema.VERSION}" in source
+
+
+def test_runtime_has_the_same_ops() -> None:
+    source = (RUNTIME / "tflite" / "op_options.c").read_text()
+    names = re.findall(r'strcmp\(name, "(\w+)"\)', source)
+    assert sorted(names) == sorted(op_schema.CUSTOM_CODES)
+    codes = [o.custom_code for o in (CONV, FULLY_CONNECTED, PACK, UNPACK)]
+    assert sorted(codes) == sorted(op_schema.CUSTOM_CODES)
 
 
 @pytest.mark.parametrize(

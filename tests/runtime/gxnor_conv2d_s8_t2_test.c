@@ -33,6 +33,29 @@ static void test_all_cases(void) {
   }
 }
 
+/* Equal thresholds: the output is +1 or -1, never 0. Some are at the ends of
+ * their range, where the output is the same for all sums. */
+static void test_binary(void) {
+  gxnor_conv2d_params params;
+  for (int32_t i = 0; get_case(i, 1, &params); ++i) {
+    problem p = make_problem(params, 128, (uint32_t)i);
+    const int32_t depth = 128 * p.shape.depth;
+    for (int32_t o = 0; o < params.output_channels; ++o) {
+      if (o % 5 == 1) p.high[o] = -depth;
+      if (o % 5 == 3) p.high[o] = depth + 1;
+      p.low[o] = p.high[o];
+    }
+    check_output(&p);
+    for (size_t j = 0; j < count_outputs(&p); ++j) {
+      const size_t o = j % (size_t)params.output_channels;
+      CHECK(p.states[j] != 0);
+      if (o % 5 == 1) CHECK_EQ(p.states[j], 1);
+      if (o % 5 == 3) CHECK_EQ(p.states[j], -1);
+    }
+    free_problem(&p);
+  }
+}
+
 /* Equality with a threshold, for both of them. */
 static void test_known_values(void) {
   gxnor_conv2d_params params = default_params(1, 4);
@@ -84,6 +107,7 @@ static void test_errors(void) {
 
 int main(void) {
   test_all_cases();
+  test_binary();
   test_known_values();
   test_all_zero();
   test_errors();

@@ -42,6 +42,31 @@ static void test_all_cases(void) {
   }
 }
 
+/* Equal thresholds: the output is +1 or -1, never 0. Some are at the ends of
+ * their range, where the output is the same for all sums. */
+static void test_binary(void) {
+  gxnor_conv2d_params params;
+  for (int32_t i = 0; get_case(i, 1, &params); ++i) {
+    problem p = make_problem(params, 1, (uint32_t)i);
+    const int32_t depth = p.shape.depth;
+    uint32_t* const input = pack_input(&p);
+    for (int32_t o = 0; o < params.output_channels; ++o) {
+      if (o % 5 == 1) p.high[o] = -depth;
+      if (o % 5 == 3) p.high[o] = depth + 1;
+      p.low[o] = p.high[o];
+    }
+    check_output(&p, input);
+    for (size_t j = 0; j < count_outputs(&p); ++j) {
+      const size_t o = j % (size_t)params.output_channels;
+      CHECK(p.states[j] != 0);
+      if (o % 5 == 1) CHECK_EQ(p.states[j], 1);
+      if (o % 5 == 3) CHECK_EQ(p.states[j], -1);
+    }
+    free(input);
+    free_problem(&p);
+  }
+}
+
 /* One tap of weight +1: the output is the thresholded input. */
 static void test_known_values(void) {
   static const struct {
@@ -165,6 +190,7 @@ static void test_errors(void) {
 
 int main(void) {
   test_all_cases();
+  test_binary();
   test_known_values();
   test_extremes();
   test_tail_bits();

@@ -10,10 +10,11 @@
 #include "problem.h"
 
 enum { kInput, kWeights, kThresholds, kOutput, kTensors };
+enum { kMaxRank = 5 };
 
 typedef struct int_array {
   int32_t size;
-  int32_t data[4];
+  int32_t data[kMaxRank];
 } int_array;
 
 /* A model of one op. `context` is first: the callbacks cast it back. */
@@ -49,8 +50,9 @@ static void report_error(TfLiteContext* context, const char* format, ...) {
 
 static TfLiteStatus resize(TfLiteContext* context, TfLiteTensor* tensor,
                            TfLiteIntArray* dims) {
+  const size_t size = tensor->type == kTfLiteInt8 ? 1 : sizeof(int32_t);
   size_t elements = 1;
-  CHECK(dims->size <= 4);
+  CHECK(dims->size <= kMaxRank);
   for (int32_t i = 0; i < dims->size; ++i) {
     elements *= (size_t)dims->data[i];
   }
@@ -65,8 +67,8 @@ static TfLiteStatus resize(TfLiteContext* context, TfLiteTensor* tensor,
   }
   free(dims);
   free(tensor->data);
-  tensor->bytes = elements * sizeof(int32_t);
-  tensor->data = allocate(elements, sizeof(int32_t));
+  tensor->bytes = elements * size;
+  tensor->data = allocate(elements, size);
   return kTfLiteOk;
 }
 
@@ -85,6 +87,29 @@ static void set_tensor(runtime* r, int index, TfLiteType type, void* data,
   tensor->allocation_type = constant ? kTfLiteMmapRo : 2;
   tensor->bytes = elements * (type == kTfLiteInt8 ? 1 : sizeof(int32_t));
   tensor->name = "name";
+}
+
+/* A runtime with one node of these options, but without tensors yet. */
+static void start_runtime(runtime* r, const char* op, int32_t inputs,
+                          const entry* options, size_t option_count) {
+  memset(r, 0, sizeof *r);
+  r->context.tensors_size = kTensors;
+  r->context.tensors = r->tensors;
+  r->context.GetNodeAndRegistration = get_node;
+  r->context.ReportError = report_error;
+  r->context.ResizeTensor = resize;
+  r->inputs.size = inputs;
+  for (int32_t i = 0; i < 3; ++i) r->inputs.data[i] = i;
+  r->outputs.size = 1;
+  r->outputs.data[0] = kOutput;
+  write_map(&r->options, options, option_count, 4);
+  r->node.inputs = (TfLiteIntArray*)(void*)&r->inputs;
+  r->node.outputs = (TfLiteIntArray*)(void*)&r->outputs;
+  r->node.custom_initial_data = r->options.bytes;
+  r->node.custom_initial_data_size = (int32_t)r->options.size;
+  r->registration.builtin_code = kTfLiteBuiltinCustom;
+  r->registration.custom_name = op;
+  r->kernel = gxnor_op_node_registration();
 }
 
 /* What a test wants: a fully connected op or a convolution, packed input,
@@ -114,13 +139,12 @@ static void make_runtime(runtime* r, kind k, const problem* p) {
   const entry flat[] = {{"input_channels", q->input_channels},
                         {"output_channels", q->output_channels},
                         {"version", 1}};
-  memset(r, 0, sizeof *r);
-  r->context.tensors_size = kTensors;
-  r->context.tensors = r->tensors;
-  r->context.GetNodeAndRegistration = get_node;
-  r->context.ReportError = report_error;
-  r->context.ResizeTensor = resize;
-
+  if (k.fully_connected) {
+    start_runtime(r, "GxnorFullyConnected", k.ternary ? 3 : 2, flat, 3);
+  } else {
+    start_runtime(r, "GxnorConv2D", k.ternary ? 3 : 2, kConv2dEntries,
+                  kConv2dEntryCount);
+  }
   if (k.packed) {
     set_tensor(r, kInput, kTfLiteInt32, pack_input(p), 0, 4, input);
   } else {
@@ -135,24 +159,6 @@ static void make_runtime(runtime* r, kind k, const problem* p) {
     set_tensor(r, kThresholds, kTfLiteInt32, pair_thresholds(p), 1, 2, pairs);
   }
   set_tensor(r, kOutput, kTfLiteInt32, NULL, 0, 4, nothing);
-
-  r->inputs.size = k.ternary ? 3 : 2;
-  for (int32_t i = 0; i < 3; ++i) r->inputs.data[i] = i;
-  r->outputs.size = 1;
-  r->outputs.data[0] = kOutput;
-  if (k.fully_connected) {
-    write_map(&r->options, flat, 3, 4);
-  } else {
-    write_map(&r->options, kConv2dEntries, kConv2dEntryCount, 4);
-  }
-  r->node.inputs = (TfLiteIntArray*)(void*)&r->inputs;
-  r->node.outputs = (TfLiteIntArray*)(void*)&r->outputs;
-  r->node.custom_initial_data = r->options.bytes;
-  r->node.custom_initial_data_size = (int32_t)r->options.size;
-  r->registration.builtin_code = kTfLiteBuiltinCustom;
-  r->registration.custom_name =
-      k.fully_connected ? "GxnorFullyConnected" : "GxnorConv2D";
-  r->kernel = gxnor_op_node_registration();
 }
 
 static void free_runtime(runtime* r) {
@@ -224,6 +230,10 @@ static void zero_point(runtime* r) {
 static void uint8_weights(runtime* r) { r->tensors[kWeights].type = 3; }
 static void int64_thresholds(runtime* r) { r->tensors[kThresholds].type = 4; }
 static void int8_output(runtime* r) { r->tensors[kOutput].type = 9; }
+static void constant_output(runtime* r) {
+  r->tensors[kOutput].allocation_type = kTfLiteMmapRo;
+}
+static void wrong_output(runtime* r) { r->outputs.data[0] = -1; }
 static void rank_2(runtime* r) { r->dims[kInput].size = 2; }
 static void no_dims(runtime* r) { r->tensors[kInput].dims = NULL; }
 static void empty_batch(runtime* r) { r->dims[kInput].data[0] = 0; }
@@ -280,6 +290,17 @@ static void absent_name(runtime* r) {
   r->tensors[kInput].type = 1;
 }
 
+/* Checks that Prepare refuses the node with a message that has the text. */
+static void check_refused(runtime* r, const char* text) {
+  TfLiteNode node;
+  CHECK_EQ(start(r, &node), kTfLiteError);
+  if (strstr(r->error, text) == NULL) {
+    printf("received: %s\nexpected: %s\n", r->error, text);
+    CHECK(false);
+  }
+  r->kernel.free(&r->context, node.user_data);
+}
+
 static void test_refusals(void) {
   static const struct {
     void (*change)(runtime*);
@@ -290,12 +311,14 @@ static void test_refusals(void) {
       {wrong_tensor, "must have the inputs"},
       {wrong_thresholds_tensor, "must have the inputs"},
       {two_outputs, "must have the inputs"},
+      {wrong_output, "output tensor '?': the op must have the inputs"},
       {no_options, "options are damaged"},
       {float_input, "GxnorConv2D, output tensor 'name': the input must be"},
       {zero_point, "zero point 0; received -128"},
       {uint8_weights, "must be int32; received TfLiteType 3, 2 and 2"},
       {int64_thresholds, "must be int32; received TfLiteType 2, 4 and 2"},
       {int8_output, "must be int32; received TfLiteType 2, 2 and 9"},
+      {constant_output, "the output is a constant; the file is damaged"},
       {rank_2, "(batch, height, width, channels); received (2, 6)"},
       {no_dims, "(batch, height, width, channels); received ()"},
       {empty_batch, ">= 1; received (0, 6, 5, 2)"},
@@ -324,15 +347,9 @@ static void test_refusals(void) {
   problem p = make_problem(params_of(k), 1, 1);
   for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i) {
     runtime r;
-    TfLiteNode node;
     make_runtime(&r, k, &p);
     kCases[i].change(&r);
-    CHECK_EQ(start(&r, &node), kTfLiteError);
-    if (strstr(r.error, kCases[i].text) == NULL) {
-      printf("received: %s\nexpected: %s\n", r.error, kCases[i].text);
-      CHECK(false);
-    }
-    r.kernel.free(&r.context, node.user_data);
+    check_refused(&r, kCases[i].text);
     free_runtime(&r);
   }
   free_problem(&p);
@@ -371,27 +388,214 @@ static void test_absent_thresholds(void) {
 }
 
 /* Whatever a byte of the options becomes, the node runs or is refused. */
+static void check_damaged_options(runtime* r) {
+  for (size_t i = 0; i < r->options.size; ++i) {
+    const uint8_t byte = r->options.bytes[i];
+    for (int change = 1; change < 256; change += 3) {
+      TfLiteNode node;
+      r->options.bytes[i] = (uint8_t)(byte ^ change);
+      if (start(r, &node) == kTfLiteOk) {
+        CHECK_EQ(r->kernel.invoke(&r->context, &node), kTfLiteOk);
+      } else {
+        CHECK(r->error[0] != '\0');
+      }
+      r->kernel.free(&r->context, node.user_data);
+    }
+    r->options.bytes[i] = byte;
+  }
+}
+
 static void test_damaged_options(void) {
   const kind k = {false, true, true};
   problem p = make_problem(params_of(k), 1, 1);
   runtime r;
   make_runtime(&r, k, &p);
-  for (size_t i = 0; i < r.options.size; ++i) {
-    const uint8_t byte = r.options.bytes[i];
-    for (int change = 1; change < 256; change += 3) {
-      TfLiteNode node;
-      r.options.bytes[i] = (uint8_t)(byte ^ change);
-      if (start(&r, &node) == kTfLiteOk) {
-        CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
-      } else {
-        CHECK(r.error[0] != '\0');
-      }
-      r.kernel.free(&r.context, node.user_data);
-    }
-    r.options.bytes[i] = byte;
-  }
+  check_damaged_options(&r);
   free_runtime(&r);
   free_problem(&p);
+}
+
+/* ---- GxnorPack and GxnorUnpack ---- */
+
+static const entry kPackEntries[] = {{"channels", 33}, {"version", 1}};
+
+/* A node with an input of this rank: as many of the sizes 2, 3, 1, 2 before
+ * the 33 channels as it takes. The states are -1, 0, 1, -1, ... */
+static void make_pack_runtime(runtime* r, bool packs, int32_t rank) {
+  static const int32_t kLeading[] = {2, 3, 1, 2};
+  const int32_t nothing[] = {1, 1};
+  int32_t sizes[kMaxRank];
+  size_t positions = 1, words;
+  int8_t* states;
+  for (int32_t i = 0; i < rank - 1; ++i) {
+    sizes[i] = kLeading[i];
+    positions *= (size_t)kLeading[i];
+  }
+  sizes[rank - 1] = packs ? 33 : 4;
+  states = allocate(positions * 33, 1);
+  for (size_t i = 0; i < positions * 33; ++i) {
+    states[i] = (int8_t)((int)(i % 3) - 1);
+  }
+  start_runtime(r, packs ? "GxnorPack" : "GxnorUnpack", 1, kPackEntries, 2);
+  if (packs) {
+    set_tensor(r, kInput, kTfLiteInt8, states, 0, rank, sizes);
+    set_tensor(r, kOutput, kTfLiteInt32, NULL, 0, 2, nothing);
+  } else {
+    set_tensor(r, kInput, kTfLiteInt32,
+               pack_states(states, positions, 33, &words), 0, rank, sizes);
+    set_tensor(r, kOutput, kTfLiteInt8, NULL, 0, 2, nothing);
+    free(states);
+  }
+}
+
+/* Both directions at each rank: the output is the other op's input. */
+static void test_pack(void) {
+  for (int32_t rank = 2; rank <= kMaxRank; ++rank) {
+    for (int packs = 0; packs < 2; ++packs) {
+      runtime r, other;
+      TfLiteNode node;
+      make_pack_runtime(&r, packs, rank);
+      make_pack_runtime(&other, !packs, rank);
+      CHECK_EQ(start(&r, &node), kTfLiteOk);
+      CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
+      CHECK(strcmp(r.error, "") == 0);
+      CHECK(memcmp(&r.dims[kOutput], &other.dims[kInput],
+                   (size_t)(rank + 1) * sizeof(int32_t)) == 0);
+      CHECK_EQ(r.tensors[kOutput].bytes, other.tensors[kInput].bytes);
+      CHECK(memcmp(r.tensors[kOutput].data, other.tensors[kInput].data,
+                   r.tensors[kOutput].bytes) == 0);
+      r.kernel.free(&r.context, node.user_data);
+      free_runtime(&r);
+      free_runtime(&other);
+    }
+  }
+}
+
+/* A second Prepare with another batch resizes the output. */
+static void test_pack_is_resized(void) {
+  runtime r;
+  TfLiteNode node;
+  make_pack_runtime(&r, true, 2);
+  CHECK_EQ(start(&r, &node), kTfLiteOk);
+  CHECK_EQ(r.dims[kOutput].data[0], 2);
+  r.dims[kInput].data[0] = 1;
+  CHECK_EQ(r.kernel.prepare(&r.context, &node), kTfLiteOk);
+  CHECK_EQ(r.dims[kOutput].data[0], 1);
+  CHECK_EQ(r.tensors[kOutput].bytes, 4 * sizeof(int32_t));
+  CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
+  r.kernel.free(&r.context, node.user_data);
+  free_runtime(&r);
+}
+
+static void no_input(runtime* r) { r->inputs.size = 0; }
+static void absent_input(runtime* r) {
+  r->inputs.data[0] = kTfLiteOptionalTensor;
+}
+static void two_inputs(runtime* r) { r->inputs.size = 2; }
+static void int32_input(runtime* r) { r->tensors[kInput].type = 2; }
+static void int8_input(runtime* r) { r->tensors[kInput].type = 9; }
+static void int32_output(runtime* r) { r->tensors[kOutput].type = 2; }
+static void input_zero_point(runtime* r) {
+  r->tensors[kInput].params.zero_point = 3;
+}
+static void output_zero_point(runtime* r) {
+  r->tensors[kOutput].params.zero_point = -4;
+}
+static void rank_1(runtime* r) { r->dims[kInput].size = 1; }
+static void empty_row(runtime* r) { r->dims[kInput].data[1] = 0; }
+static void negative_row(runtime* r) { r->dims[kInput].data[1] = -1; }
+static void many_positions(runtime* r) {
+  r->dims[kInput].data[0] = 1 << 30;
+  r->dims[kInput].data[1] = 1 << 30;
+  r->dims[kInput].data[2] = 1 << 30;
+}
+static void many_elements(runtime* r) { r->dims[kInput].data[0] = 21691755; }
+static void channel_options(runtime* r, int64_t channels, int64_t version) {
+  const entry entries[] = {{"channels", channels}, {"version", version}};
+  write_map(&r->options, entries, 2, 8);
+  r->node.custom_initial_data_size = (int32_t)r->options.size;
+}
+static void other_version(runtime* r) { channel_options(r, 33, 2); }
+static void no_channels(runtime* r) { channel_options(r, 0, 1); }
+static void huge_channels(runtime* r) { channel_options(r, INT32_MAX, 1); }
+static void too_many_channels(runtime* r) {
+  channel_options(r, (int64_t)INT32_MAX + 1, 1);
+}
+static void further_option(runtime* r) {
+  const entry entries[] = {{"channels", 33}, {"groups", 1}, {"version", 1}};
+  write_map(&r->options, entries, 3, 4);
+  r->node.custom_initial_data_size = (int32_t)r->options.size;
+}
+static void no_channel_option(runtime* r) {
+  const entry entries[] = {{"version", 1}};
+  write_map(&r->options, entries, 1, 4);
+  r->node.custom_initial_data_size = (int32_t)r->options.size;
+}
+
+static void test_pack_refusals(void) {
+  static const struct {
+    bool packs;
+    void (*change)(runtime*);
+    const char* text;
+  } kCases[] = {
+      {true, no_input, "GxnorPack, output tensor 'name': the op must have one"},
+      {true, absent_input, "must have one input and one output"},
+      {false, two_inputs,
+       "GxnorUnpack, output tensor 'name': the op must have"},
+      {true, two_outputs, "must have one input and one output"},
+      {true, wrong_output, "output tensor '?': the op must have one input"},
+      {true, no_options, "options are damaged"},
+      {true, other_version, "`version` is 2, but"},
+      {false, no_channels, "`channels` is 0, out of range"},
+      {false, too_many_channels, "`channels` is 2147483648, out of range"},
+      {true, further_option, "`groups` is unknown"},
+      {true, no_channel_option, "`channels` is missing"},
+      {true, int32_input,
+       "must be int8 and the output int32; received TfLiteType 2 and 2"},
+      {true, int8_output,
+       "must be int8 and the output int32; received TfLiteType 9 and 9"},
+      {false, int8_input,
+       "must be int32 and the output int8; received TfLiteType 9 and 9"},
+      {false, int32_output,
+       "must be int32 and the output int8; received TfLiteType 2 and 2"},
+      {true, input_zero_point, "int8 input must have zero point 0; received 3"},
+      {false, output_zero_point,
+       "int8 output must have zero point 0; received -4"},
+      {true, no_dims, "the shape (batch, ..., channels); received ()"},
+      {false, rank_1, "the shape (batch, ..., channels); received (2)"},
+      {true, empty_batch, ">= 1; received (0, 3, 1, 33)"},
+      {false, empty_row, ">= 1; received (2, 0, 1, 4)"},
+      {false, negative_row, ">= 1; received (2, -1, 1, 4)"},
+      {true, wrong_channels,
+       "must be 33, for option `channels` is 33 and the input int8; received "
+       "(2, 3, 1, 4)"},
+      {false, huge_channels,
+       "must be 134217728, for option `channels` is 2147483647 and the input "
+       "packed"},
+      {true, many_positions,
+       "2^31 - 1 elements; received the input (1073741824, 1073741824, "
+       "1073741824, 33), channels 33"},
+      /* 21691755 * 3 * 33 = 2^31 + 97 */
+      {false, many_elements,
+       "2^31 - 1 elements; received the input (21691755, 3, 1, 4)"},
+      {true, constant_output, "the output is a constant"},
+  };
+  for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i) {
+    runtime r;
+    make_pack_runtime(&r, kCases[i].packs, 4);
+    kCases[i].change(&r);
+    check_refused(&r, kCases[i].text);
+    free_runtime(&r);
+  }
+}
+
+static void test_damaged_pack_options(void) {
+  for (int packs = 0; packs < 2; ++packs) {
+    runtime r;
+    make_pack_runtime(&r, packs, 3);
+    check_damaged_options(&r);
+    free_runtime(&r);
+  }
 }
 
 int main(void) {
@@ -400,5 +604,9 @@ int main(void) {
   test_plain_thresholds();
   test_absent_thresholds();
   test_damaged_options();
+  test_pack();
+  test_pack_is_resized();
+  test_pack_refusals();
+  test_damaged_pack_options();
   return check_result();
 }

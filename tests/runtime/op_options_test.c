@@ -9,7 +9,7 @@ static const entry kFullyConnectedEntries[] = {
     {"input_channels", 40}, {"output_channels", 10}, {"version", 1}};
 
 static bool read(gxnor_op op, const entry* entries, size_t count,
-                 gxnor_conv2d_params* params, char* message) {
+                 gxnor_op_params* params, char* message) {
   writer w;
   write_map(&w, entries, count, 4);
   return gxnor_op_read_options(op, w.bytes, w.size, params, message);
@@ -18,54 +18,76 @@ static bool read(gxnor_op op, const entry* entries, size_t count,
 static void test_names(void) {
   CHECK_EQ(gxnor_op_from_name("GxnorConv2D"), GXNOR_OP_CONV_2D);
   CHECK_EQ(gxnor_op_from_name("GxnorFullyConnected"), GXNOR_OP_FULLY_CONNECTED);
+  CHECK_EQ(gxnor_op_from_name("GxnorPack"), GXNOR_OP_PACK);
+  CHECK_EQ(gxnor_op_from_name("GxnorUnpack"), GXNOR_OP_UNPACK);
   CHECK_EQ(gxnor_op_from_name("GxnorConv2"), GXNOR_OP_UNKNOWN);
   CHECK_EQ(gxnor_op_from_name(""), GXNOR_OP_UNKNOWN);
 }
 
 static void test_fully_connected(void) {
-  gxnor_conv2d_params params;
+  gxnor_op_params params;
   char message[GXNOR_OPTIONS_MESSAGE_SIZE];
   CHECK(read(GXNOR_OP_FULLY_CONNECTED, kFullyConnectedEntries, 3, &params,
              message));
-  CHECK_EQ(params.input_channels, 40);
-  CHECK_EQ(params.output_channels, 10);
-  CHECK_EQ(params.kernel_height, 0);
+  CHECK_EQ(params.conv2d.input_channels, 40);
+  CHECK_EQ(params.conv2d.output_channels, 10);
+  CHECK_EQ(params.conv2d.kernel_height, 0);
+}
+
+static void test_pack(void) {
+  static const entry kEntries[] = {
+      {"channels", 33}, {"version", 1}, {"input_channels", 33}};
+  static const gxnor_op kOps[] = {GXNOR_OP_PACK, GXNOR_OP_UNPACK};
+  for (int i = 0; i < 2; ++i) {
+    gxnor_op_params params;
+    char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
+    CHECK(read(kOps[i], kEntries, 2, &params, message));
+    CHECK_EQ(params.pack.channels, 33);
+    CHECK_EQ(params.pack.positions, 0);
+    CHECK(!read(kOps[i], kEntries, 1, &params, message));
+    CHECK(strstr(message, "`version` is missing") != NULL);
+    CHECK(!read(kOps[i], kEntries + 1, 1, &params, message));
+    CHECK(strstr(message, "`channels` is missing") != NULL);
+    CHECK(!read(kOps[i], kEntries, 3, &params, message));
+    CHECK(strstr(message, "`input_channels` is unknown") != NULL);
+  }
 }
 
 /* Every option goes to the member of its name: each has its own value. */
 static void test_conv2d(void) {
   entry entries[kConv2dEntryCount];
-  gxnor_conv2d_params p;
+  gxnor_op_params params;
+  const gxnor_conv2d_params* const p = &params.conv2d;
   char message[GXNOR_OPTIONS_MESSAGE_SIZE];
   memcpy(entries, kConv2dEntries, sizeof entries);
   for (int i = 0; i + 1 < kConv2dEntryCount; ++i) entries[i].value = 10 + i;
-  CHECK(read(GXNOR_OP_CONV_2D, entries, kConv2dEntryCount, &p, message));
-  CHECK_EQ(p.dilation_height, 10);
-  CHECK_EQ(p.dilation_width, 11);
-  CHECK_EQ(p.input_channels, 12);
-  CHECK_EQ(p.kernel_height, 13);
-  CHECK_EQ(p.kernel_width, 14);
-  CHECK_EQ(p.output_channels, 15);
-  CHECK_EQ(p.pad_bottom, 16);
-  CHECK_EQ(p.pad_left, 17);
-  CHECK_EQ(p.pad_right, 18);
-  CHECK_EQ(p.pad_top, 19);
-  CHECK_EQ(p.pool_height, 20);
-  CHECK_EQ(p.pool_pad_bottom, 21);
-  CHECK_EQ(p.pool_pad_left, 22);
-  CHECK_EQ(p.pool_pad_right, 23);
-  CHECK_EQ(p.pool_pad_top, 24);
-  CHECK_EQ(p.pool_stride_height, 25);
-  CHECK_EQ(p.pool_stride_width, 26);
-  CHECK_EQ(p.pool_width, 27);
-  CHECK_EQ(p.stride_height, 28);
-  CHECK_EQ(p.stride_width, 29);
+  CHECK(read(GXNOR_OP_CONV_2D, entries, kConv2dEntryCount, &params, message));
+  CHECK_EQ(p->dilation_height, 10);
+  CHECK_EQ(p->dilation_width, 11);
+  CHECK_EQ(p->input_channels, 12);
+  CHECK_EQ(p->kernel_height, 13);
+  CHECK_EQ(p->kernel_width, 14);
+  CHECK_EQ(p->output_channels, 15);
+  CHECK_EQ(p->pad_bottom, 16);
+  CHECK_EQ(p->pad_left, 17);
+  CHECK_EQ(p->pad_right, 18);
+  CHECK_EQ(p->pad_top, 19);
+  CHECK_EQ(p->pool_height, 20);
+  CHECK_EQ(p->pool_pad_bottom, 21);
+  CHECK_EQ(p->pool_pad_left, 22);
+  CHECK_EQ(p->pool_pad_right, 23);
+  CHECK_EQ(p->pool_pad_top, 24);
+  CHECK_EQ(p->pool_stride_height, 25);
+  CHECK_EQ(p->pool_stride_width, 26);
+  CHECK_EQ(p->pool_width, 27);
+  CHECK_EQ(p->stride_height, 28);
+  CHECK_EQ(p->stride_width, 29);
 }
 
 /* Checks that options are refused with a message that has the given text. */
 static void check_refused(const entry* entries, size_t count,
                           const char* text) {
-  gxnor_conv2d_params params;
+  gxnor_op_params params;
   char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
   CHECK(!read(GXNOR_OP_CONV_2D, entries, count, &params, message));
   CHECK(strstr(message, text) != NULL);
@@ -92,7 +114,7 @@ static void test_range(void) {
     char text[64];
     memcpy(entries, kConv2dEntries, sizeof entries);
     for (size_t j = 0; j < sizeof kWrong / sizeof kWrong[0]; ++j) {
-      gxnor_conv2d_params params;
+      gxnor_op_params params;
       char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
       writer w;
       entries[i].value = kWrong[j];
@@ -126,7 +148,7 @@ static void test_other_maps(void) {
 }
 
 static void test_no_map(void) {
-  gxnor_conv2d_params params;
+  gxnor_op_params params;
   char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
   writer w;
   CHECK(!gxnor_op_read_options(GXNOR_OP_CONV_2D, NULL, 0, &params, message));
@@ -141,6 +163,7 @@ static void test_no_map(void) {
 int main(void) {
   test_names();
   test_fully_connected();
+  test_pack();
   test_conv2d();
   test_missing();
   test_range();

@@ -16,8 +16,8 @@ typedef struct option {
   int32_t least;
 } option;
 
-#define SIZE(name) {#name, offsetof(gxnor_conv2d_params, name), 1}
-#define PAD(name) {#name, offsetof(gxnor_conv2d_params, name), 0}
+#define SIZE(name) {#name, offsetof(gxnor_op_params, conv2d.name), 1}
+#define PAD(name) {#name, offsetof(gxnor_op_params, conv2d.name), 0}
 
 static const char kVersionName[] = "version";
 
@@ -38,10 +38,19 @@ static const option kConv2dOptions[] = {
 
 #undef SIZE
 #undef PAD
+#define SIZE(name) {#name, offsetof(gxnor_op_params, pack.name), 1}
+
+static const option kPackOptions[] = {
+    SIZE(channels),
+};
+
+#undef SIZE
 
 gxnor_op gxnor_op_from_name(const char* name) {
   if (strcmp(name, "GxnorConv2D") == 0) return GXNOR_OP_CONV_2D;
   if (strcmp(name, "GxnorFullyConnected") == 0) return GXNOR_OP_FULLY_CONNECTED;
+  if (strcmp(name, "GxnorPack") == 0) return GXNOR_OP_PACK;
+  if (strcmp(name, "GxnorUnpack") == 0) return GXNOR_OP_UNPACK;
   return GXNOR_OP_UNKNOWN;
 }
 
@@ -55,12 +64,21 @@ void gxnor_copy_printable(const char* text, char* copy, size_t copy_size) {
 
 /* Finds the table of an op's options. */
 static const option* options_of(gxnor_op op, size_t* count) {
-  if (op == GXNOR_OP_CONV_2D) {
-    *count = sizeof kConv2dOptions / sizeof kConv2dOptions[0];
-    return kConv2dOptions;
+  switch (op) {
+    case GXNOR_OP_CONV_2D:
+      *count = sizeof kConv2dOptions / sizeof kConv2dOptions[0];
+      return kConv2dOptions;
+    case GXNOR_OP_FULLY_CONNECTED:
+      *count = sizeof kFullyConnectedOptions / sizeof kFullyConnectedOptions[0];
+      return kFullyConnectedOptions;
+    case GXNOR_OP_PACK:
+    case GXNOR_OP_UNPACK:
+      *count = sizeof kPackOptions / sizeof kPackOptions[0];
+      return kPackOptions;
+    default:
+      *count = 0;
+      return NULL;
   }
-  *count = sizeof kFullyConnectedOptions / sizeof kFullyConnectedOptions[0];
-  return kFullyConnectedOptions;
 }
 
 /* Checks that the map has our version, and that all its entries are numbers.
@@ -100,7 +118,7 @@ static bool check_version(const gxnor_flexbuffer_map* map, char* message) {
 
 /* Stores one entry of the map; `seen` has one flag for each option. */
 static bool store(const char* key, int64_t value, const option* options,
-                  size_t count, bool* seen, gxnor_conv2d_params* params,
+                  size_t count, bool* seen, gxnor_op_params* params,
                   char* message) {
   char name[48];
   for (size_t i = 0; i < count; ++i) {
@@ -128,7 +146,7 @@ static bool store(const char* key, int64_t value, const option* options,
 }
 
 bool gxnor_op_read_options(gxnor_op op, const void* buffer, size_t size,
-                           gxnor_conv2d_params* params,
+                           gxnor_op_params* params,
                            char message[GXNOR_OPTIONS_MESSAGE_SIZE]) {
   size_t count;
   const option* const options = options_of(op, &count);

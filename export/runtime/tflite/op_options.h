@@ -6,13 +6,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gxnor/pack.h"
 #include "gxnor/types.h"
 
 typedef enum gxnor_op {
   GXNOR_OP_UNKNOWN,
   GXNOR_OP_CONV_2D,
   GXNOR_OP_FULLY_CONNECTED,
+  GXNOR_OP_PACK,
+  GXNOR_OP_UNPACK,
 } gxnor_op;
+
+/* The parameters of the kernel of an op. */
+typedef union gxnor_op_params {
+  gxnor_conv2d_params conv2d; /* Of a fully connected op, too. */
+  gxnor_pack_params pack;     /* Of both directions. */
+} gxnor_op_params;
 
 /* Room for every text that gxnor_op_read_options writes. */
 #define GXNOR_OPTIONS_MESSAGE_SIZE 256
@@ -20,13 +29,14 @@ typedef enum gxnor_op {
 /* Finds an op by the name in the model. */
 gxnor_op gxnor_op_from_name(const char* name);
 
-/* Reads the options of an op into *params: channels, and of a convolution the
- * kernel and the pool; all other members are 0. The bytes may be anything.
+/* Reads the options of an op into the member of *params that is its own:
+ * channels, and of a convolution the kernel and the pool; all else is 0. The
+ * bytes may be anything.
  *
  * Returns false if the version is unknown, an option is missing, unknown or
  * out of range, or the bytes are no options at all; `message` then says so. */
 bool gxnor_op_read_options(gxnor_op op, const void* options, size_t size,
-                           gxnor_conv2d_params* params,
+                           gxnor_op_params* params,
                            char message[GXNOR_OPTIONS_MESSAGE_SIZE]);
 
 /* Copies a text from a model, cut and with `?` for what cannot be printed. */
