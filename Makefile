@@ -16,8 +16,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 STAMP := $(VENV)/installed
 DEV_STAMP := $(VENV)/installed-dev
 
-# The install is editable: only a change of these needs another one.
+# The install is editable: only a change of the native code needs another one,
+# and a new module, which changes its folder.
 NATIVE_SOURCES := $(shell find export/runtime -type f)
+PYTHON_FOLDERS := $(shell find export gxnor_tf -type d -not -name __pycache__)
 C_SOURCES := $(shell find export/runtime tests/runtime -name '*.[ch]')
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -58,7 +60,7 @@ lint: $(DEV_STAMP)
 .PHONY: venv
 venv: $(STAMP)
 
-$(STAMP): pyproject.toml CMakeLists.txt $(NATIVE_SOURCES)
+$(STAMP): pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(PYTHON_FOLDERS)
 	@echo "Installing into $(VENV); TensorFlow makes this a large download."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --editable '.[test]'

@@ -36,6 +36,18 @@ def main(arguments: list[str] | None = None) -> int:
         help="value of the int8 input 1, a power of two (default: 1/128)",
     )
     parser.add_argument(
+        "--float_layers",
+        choices=("refuse", "float32", "int8"),
+        default="refuse",
+        help="what becomes of layers with real weights or inputs, which cannot "
+        "be exact: an error, float32 ops, or int8 (default: refuse)",
+    )
+    parser.add_argument(
+        "--calibration",
+        help="for --float_layers=int8, an .npy file of model inputs "
+        "(samples, ...), as Keras takes them",
+    )
+    parser.add_argument(
         "--inspect",
         action="store_true",
         help="print a table of the file's operators",
@@ -81,6 +93,12 @@ def _run(options: argparse.Namespace) -> None:
             files.load_model(path),
             options.ops,
             input_scale=options.input_scale,
+            float_layers=options.float_layers,
+            calibration=(
+                None
+                if options.calibration is None
+                else files.read_npy(options.calibration)
+            ),
         )
     if options.output is not None:
         files.write_atomically(options.output, data)

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way from a Keras model to a file, in one call."""
 
+from typing import Any
+
 import keras
+import numpy.typing as npt
 
 from . import fusion, lowering
+from .fusion import FloatLayers
 from .lowering import Ops
 
 
@@ -12,6 +16,8 @@ def convert(
     ops: Ops = "custom",
     *,
     input_scale: float = 1 / 128,
+    float_layers: FloatLayers = "refuse",
+    calibration: npt.NDArray[Any] | None = None,
     include_activations: bool = False,
 ) -> bytes:
     """Converts a trained Keras model to `.tflite`, exactly.
@@ -20,17 +26,27 @@ def convert(
     logits. All between is integer and equals the Keras model, activation for
     activation (Keras without `jit_compile`, whose fused multiply-adds may
     round the last bit of a BatchNormalization differently). A model that ends
-    in an activation gives its states: int8 with builtin ops, packed words
-    (`packing.unpack_activations`) with custom ops.
+    in an activation gives its states: int8, or with custom ops and ternary or
+    binary states packed words (`packing.unpack_activations`).
+
+    What can be exported is listed in `docs/support_matrix.md`. A softmax at
+    the end is float32 and equals Keras' up to rounding.
 
     Args:
-        model: A built chain of DiscreteConv2D, DiscreteDense,
-            BatchNormalization, DiscreteActivation, MaxPooling2D, Flatten and
-            Dropout, with ternary weights and activations.
+        model: A built Sequential or functional model with one input and one
+            output.
         ops: `"custom"`: gated-XNOR ops, 2 bits per weight, for the delegate
-            (`load_delegate()`) and microcontrollers. `"builtin"`: ordinary
-            int8 ops, for runtimes without them.
+            (`load_delegate()`) and microcontrollers; what they cannot do runs
+            on builtin ops. `"builtin"`: ordinary ops only, for runtimes
+            without them.
         input_scale: Value of the int8 input 1, a power of two.
+        float_layers: What becomes of layers with real weights or inputs,
+            whose sums depend on their order. `"refuse"`: an error.
+            `"float32"`: they stay as they are, equal to Keras up to rounding.
+            `"int8"`: their weights and real-valued inputs are rounded to
+            int8; runtimes agree, Keras differs by that rounding.
+        calibration: For `"int8"`, model inputs `(samples, ...)` as Keras takes
+            them, which show the ranges of real-valued inputs of layers.
         include_activations: Whether the activations are outputs of the file,
             too; for debugging.
 
@@ -38,8 +54,8 @@ def convert(
         The content of the `.tflite` file.
 
     Raises:
-        ExportError: If the model cannot be exported exactly; the text names
-            the layer and the cure.
+        ExportError: If the model cannot be exported so; the text names the
+            layer and the cure.
         ValueError: If `ops` is unknown.
 
     Example:
@@ -55,6 +71,5 @@ def convert(
     >>> convert(model)[4:8]
     b'TFL3'
     """
-    return lowering.lower(
-        fusion.fuse(model, input_scale), ops, include_activations
-    )
+    program = fusion.fuse(model, input_scale, float_layers, calibration)
+    return lowering.lower(program, ops, include_activations)

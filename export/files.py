@@ -3,8 +3,11 @@
 
 import os
 import pathlib
+from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 import gxnor_tf  # noqa: F401  (registers the layers)
 from gxnor_tf.files import replacing
@@ -54,6 +57,32 @@ def read_tflite(path: str | os.PathLike[str]) -> bytes:
             "exported before."
         )
     return path.read_bytes()
+
+
+def read_npy(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """Reads the array of an `.npy` file, without unpickling anything.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds no plain array of numbers.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file `{path}`. Give an `.npy` file that `np.save` "
+            "wrote."
+        )
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+        return np.array(array, np.float32)
+    except (ValueError, TypeError, OSError, EOFError) as error:
+        raise ValueError(
+            f"`{path}` holds no array of numbers; it may be damaged. Write it "
+            f"with `np.save`. ({error})"
+        ) from error
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -32,7 +32,11 @@ _OPTION_ENUMS: Final = {
     "padding": "Padding",
 }
 # Options that are not named after their operator.
-_SHARED_OPTIONS: Final = {"MAX_POOL_2D": "Pool2DOptions"}
+_SHARED_OPTIONS: Final = {
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "MEAN": "ReducerOptions",
+}
 
 
 @dataclasses.dataclass(frozen=True)

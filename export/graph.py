@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the layers of a Keras model in the order in which they run."""
+"""Reads a Keras model as a list of layer calls, in the order in which they run.
+
+Nested models are unfolded; a layer that is called twice gives two nodes.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 
@@ -8,24 +16,114 @@ class ExportError(ValueError):
     """A model cannot be exported exactly; the text says why and the cure."""
 
 
-def read_chain(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers between a model's input and output, in order.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Node:
+    """One call of a layer.
+
+    Attributes:
+        layer: The layer.
+        inputs: Names of the values that it is called with.
+        output: Name of the value that it gives: the layer's name, with the
+            name of its model before and a number behind where it must be
+            told apart.
+        shape: Shape of that value without the batch, as Keras has it.
+    """
+
+    layer: Any
+    inputs: tuple[str, ...]
+    output: str
+    shape: tuple[int | None, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """The calls of a model with one input and one output.
+
+    Attributes:
+        name: Name of the model.
+        input_name: Name of the input value.
+        input_shape: Its shape without the batch.
+        nodes: The calls, in an order in which every value is there before it
+            is read.
+        output: Name of the value that the model gives.
+    """
+
+    name: str
+    input_name: str
+    input_shape: tuple[int | None, ...]
+    nodes: tuple[Node, ...]
+    output: str
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the output without the batch; unknown sizes are 0."""
+        shape = self.input_shape
+        for node in self.nodes:
+            if node.output == self.output:
+                shape = node.shape
+        return tuple(size or 0 for size in shape)
+
+    @property
+    def uses(self) -> Counter[str]:
+        """How often each value is read, the model's output included."""
+        counts = Counter(name for node in self.nodes for name in node.inputs)
+        counts[self.output] += 1
+        return counts
+
+
+def read_graph(model: keras.Model) -> Graph:
+    """Reads the calls of a model.
 
     Args:
-        model: A built Sequential or functional model that is a chain.
+        model: A built Sequential or functional model.
 
     Returns:
-        All layers but the input layer.
+        Its calls. What does not lead to the output is left out.
 
     Raises:
         ExportError: If the model has no known graph, more than one input or
-            output, or branches.
+            output, or calls a layer in a way that only training has.
     """
     if not isinstance(model, keras.Model):
         raise ExportError(
             "A Keras model is needed for export; load a file with "
             f"`keras.models.load_model`. Received: {type(model).__name__}"
         )
+    _check_graph(model)
+    name = model.inputs[0].name
+    nodes: list[Node] = []
+    output = _unfold(model, name, "", nodes)
+    shape = tuple(model.inputs[0].shape[1:])
+    needed = _needed(nodes, output)
+    return Graph(
+        model.name,
+        name,
+        shape,
+        tuple(_with_shapes(needed, name, shape)),
+        output,
+    )
+
+
+def evaluate(graph: Graph, names: Iterable[str]) -> Callable[[Any], Any]:
+    """A function from a batch to the values of some nodes, by name.
+
+    It calls the very layers at inference and may be wrapped in `tf.function`.
+    """
+    wanted = list(names)
+
+    def run(x: Any) -> dict[str, Any]:
+        values = {graph.input_name: x}
+        for node in graph.nodes:
+            inputs = [values[name] for name in node.inputs]
+            values[node.output] = node.layer(
+                inputs[0] if len(inputs) == 1 else inputs, training=False
+            )
+        return {name: values[name] for name in wanted}
+
+    return run
+
+
+def _check_graph(model: keras.Model) -> None:
     if not getattr(model, "inputs", None):
         raise ExportError(
             f"Model `{model.name}` has no known input. A Sequential model "
@@ -36,61 +134,149 @@ def read_chain(model: keras.Model) -> list[keras.layers.Layer]:
         raise ExportError(
             f"Model `{model.name}` must have one input and one output. "
             f"Received: {len(model.inputs)} inputs and {len(model.outputs)} "
-            "outputs. Export a model of one branch."
+            "outputs. Export a model with one of each."
         )
-    layers = [
-        layer
-        for layer in model.layers
-        if not isinstance(layer, keras.layers.InputLayer)
-    ]
+
+
+def _unfold(
+    model: keras.Model, source: str, prefix: str, nodes: list[Node]
+) -> str:
+    """Appends the calls of a model on the value `source`; names its output."""
+    _check_graph(model)
     if isinstance(model, keras.Sequential):
-        for layer in layers:
-            _refuse_model(layer)
-        return layers
-    consumers: dict[int, list[keras.layers.Layer]] = {}
-    for layer in layers:
-        for tensor in _inputs(layer):
-            consumers.setdefault(id(tensor), []).append(layer)
-    chain: list[keras.layers.Layer] = []
-    tensor = model.inputs[0]
-    while tensor is not model.outputs[0]:
-        found = consumers.get(id(tensor), [])
-        before = f"`{chain[-1].name}`" if chain else "the input"
-        if not found:
-            # Keras tells only the first call of a layer.
-            raise ExportError(
-                f"The layer after {before} is shared: it was called before "
-                "with another input. Export needs every layer to be called "
-                "once."
+        for layer in model.layers:
+            source = _call(layer, (source,), prefix, nodes)
+        return source
+    config = model.get_config()
+    operations = {operation.name: operation for operation in model.operations}
+    names: dict[tuple[str, int], str] = {}
+    pending = [
+        (layer, index, inbound)
+        for layer in config["layers"]
+        for index, inbound in enumerate(layer["inbound_nodes"])
+    ]
+    for layer in config["layers"]:
+        if not layer["inbound_nodes"]:
+            names[layer["name"], 0] = source  # the model's only input
+    # A layer's later calls may read layers that stand behind it in the list.
+    while pending:
+        later = []
+        for layer, index, inbound in pending:
+            keys = _sources(layer["name"], inbound)
+            if not all(key in names for key in keys):
+                later.append((layer, index, inbound))
+                continue
+            names[layer["name"], index] = _call(
+                operations[layer["name"]],
+                tuple(names[key] for key in keys),
+                prefix,
+                nodes,
             )
-        if len(found) > 1:
+        if len(later) == len(pending):
             raise ExportError(
-                f"The output of {before} goes to {len(found)} layers: "
-                f"{[layer.name for layer in found]}. Branches cannot be "
-                "exported; use a chain of layers."
+                f"The graph of model `{model.name}` cannot be read at "
+                f"{[layer['name'] for layer, _, _ in later]}. Rebuild it "
+                "with the functional API."
             )
-        chain.append(found[0])
-        tensor = found[0].output
-    return chain
+        pending = later
+    (output,) = _output_keys(config)
+    return names[output]
 
 
-def _inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
-    """The input tensor of a layer's first call."""
-    _refuse_model(layer)
-    tensors = layer.input
-    tensors = tensors if isinstance(tensors, list) else [tensors]
-    if len(tensors) != 1:
-        raise ExportError(
-            f"Layer `{layer.name}` ({type(layer).__name__}) joins "
-            f"{len(tensors)} branches. Branches cannot be exported; use a "
-            "chain of layers."
-        )
-    return tensors
+def _output_keys(config: dict[str, Any]) -> list[tuple[str, int]]:
+    layers = config["output_layers"]
+    if layers and isinstance(layers[0], str):
+        layers = [layers]
+    return [(name, node) for name, node, _ in layers]
 
 
-def _refuse_model(layer: keras.layers.Layer) -> None:
+def _sources(name: str, inbound: dict[str, Any]) -> list[tuple[str, int]]:
+    """The calls whose results a call reads: (layer, number of its call)."""
+    keys: list[tuple[str, int]] = []
+
+    def visit(argument: Any) -> None:
+        if isinstance(argument, (list, tuple)):
+            for item in argument:
+                visit(item)
+        elif (
+            isinstance(argument, dict)
+            and argument.get("class_name") == "__keras_tensor__"
+        ):
+            layer, node, _ = argument["config"]["keras_history"]
+            keys.append((layer, node))
+        else:
+            raise ExportError(
+                f"`{name}` is called with {argument!r}; only outputs of "
+                "layers can be exported. Use a layer for it."
+            )
+
+    visit(inbound["args"])
+    for key, value in inbound["kwargs"].items():
+        if value is not None and value is not False:
+            raise ExportError(
+                f"`{name}` is called with {key}={value!r}, which an exported "
+                "file cannot do. Call it with its inputs only."
+            )
+    return keys
+
+
+def _call(
+    layer: Any, inputs: tuple[str, ...], prefix: str, nodes: list[Node]
+) -> str:
+    """Appends a call, or those of a nested model; names its output."""
+    if isinstance(layer, keras.layers.InputLayer):
+        return inputs[0]
+    if not isinstance(layer, keras.layers.Layer):
+        layer = _as_layer(layer)
     if isinstance(layer, keras.Model):
-        raise ExportError(
-            f"`{layer.name}` is a model inside a model, which cannot be "
-            "exported. Put its layers into the outer model."
+        if len(inputs) != 1:
+            _check_graph(layer)
+        return _unfold(layer, inputs[0], f"{prefix}{layer.name}/", nodes)
+    taken = {node.output for node in nodes}
+    name, number = f"{prefix}{layer.name}", 1
+    while name in taken:
+        number += 1
+        name = f"{prefix}{layer.name}#{number}"
+    nodes.append(Node(layer, inputs, name, ()))
+    return name
+
+
+def _as_layer(operation: Any) -> keras.layers.Layer:
+    """The layer that does what an operation of `keras.ops` does."""
+    if type(operation).__name__ == "Add":
+        return keras.layers.Add(name=operation.name)
+    raise ExportError(
+        f"Operation `{operation.name}` ({type(operation).__name__}) cannot be "
+        "exported. Use a layer for it; of the operations only `+` can be."
+    )
+
+
+def _needed(nodes: list[Node], output: str) -> list[Node]:
+    """The nodes that lead to the output."""
+    needed = {output}
+    kept = []
+    for node in reversed(nodes):
+        if node.output in needed:
+            needed.update(node.inputs)
+            kept.append(node)
+    return kept[::-1]
+
+
+def _with_shapes(
+    nodes: list[Node], source: str, shape: tuple[int | None, ...]
+) -> list[Node]:
+    """The nodes with the shapes of their values for this model's input.
+
+    A layer's own `output` would be that of its first call, which may have been
+    in another model.
+    """
+    specs = {source: keras.KerasTensor((None, *shape))}
+    shaped = []
+    for node in nodes:
+        inputs: Any = [specs[name] for name in node.inputs]
+        spec = node.layer.compute_output_spec(
+            inputs[0] if len(inputs) == 1 else inputs
         )
+        specs[node.output] = spec
+        shaped.append(dataclasses.replace(node, shape=tuple(spec.shape[1:])))
+    return shaped

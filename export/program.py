@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The integer program: what a trained network computes, in integers only.
+"""The integer program: what a trained network computes, op by op.
 
-`fusion.py` makes it from a Keras model; `reference.py` runs it; `lowering.py`
-writes it as `.tflite`. All three speak of the same arrays.
+`fusion.py` makes it from a Keras model; `reference.py` runs it; the lowerings
+write it as `.tflite`. All of them speak of the same arrays. A value is either
+*states*, small integers that stand for `state * unit`, or *reals*, float32.
 """
 
 import dataclasses
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Float32Array = npt.NDArray[np.float32]
-Int8Array = npt.NDArray[np.int8]
-Int32Array = npt.NDArray[np.int32]
+Float32Array: TypeAlias = npt.NDArray[np.float32]
+Int8Array: TypeAlias = npt.NDArray[np.int8]
+Int32Array: TypeAlias = npt.NDArray[np.int32]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,13 @@ class Window:
             lengths.append((padded - extent) // self.strides[axis] + 1)
         return lengths[0], lengths[1]
 
+    def padded(self, padding: tuple[int, int, int, int]) -> "Window":
+        """The same window with more padding."""
+        top, bottom, left, right = (
+            a + b for a, b in zip(self.padding, padding, strict=True)
+        )
+        return dataclasses.replace(self, padding=(top, bottom, left, right))
+
     @classmethod
     def from_keras(
         cls,
@@ -64,51 +73,113 @@ class Window:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Thresholds:
-    """Ternary activation of an integer sum, one pair per channel.
-
-    `y = +1 if sum >= high, -1 if sum < low, else 0`, with `low <= high`.
+class Tensor:
+    """A value between two ops, for one sample.
 
     Attributes:
-        high: int32 `(channels,)`.
-        low: int32 `(channels,)`.
+        name: Unique name.
+        shape: `(channels,)`, `(height, width, channels)`, or for an input or
+            output of the program any shape.
+        unit: Value of the state 1; None for reals.
+        peak: Largest magnitude of a state.
+        layer: The Keras layer whose output this is, or None.
+        flipped: bool `(channels,)`: channels that hold the *negated* output of
+            that layer; None if there are none.
+        exact: Whether it equals Keras' value bit for bit. States derived from
+            a value that is not are not, either.
     """
 
-    high: Int32Array
-    low: Int32Array
+    name: str
+    shape: tuple[int, ...]
+    unit: float | None = None
+    peak: int = 0
+    layer: str | None = None
+    flipped: npt.NDArray[np.bool_] | None = None
+    exact: bool = True
+
+    @property
+    def is_states(self) -> bool:
+        """Whether the value is integer."""
+        return self.unit is not None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Thresholds:
+    """Discrete activation of an integer sum: a staircase per channel.
+
+    `state = lowest + stride * #{k : sum >= steps[k]}`. A ternary activation
+    has two steps and starts at -1, a binary one has one step of stride 2.
+
+    Attributes:
+        steps: int32 `(number, channels)`, ascending along the first axis.
+        stride: Distance of neighbouring states, 2 for binary.
+    """
+
+    steps: Int32Array
+    stride: int = 1
+
+    @property
+    def lowest(self) -> int:
+        """The smallest state, the negative of the largest."""
+        return -self.stride * len(self.steps) // 2
+
+    @property
+    def pairs(self) -> list[tuple[Int32Array, Int32Array]]:
+        """The staircase as a sum of ternary ones, `(low, high)` of each.
+
+        `+1 if sum >= high, -1 if sum < low, else 0`; binary is the one in
+        which both are equal.
+        """
+        last = len(self.steps) - 1
+        return [
+            (self.steps[last - k], self.steps[k])
+            for k in range(last, (last - 1) // 2, -1)
+        ]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DiscreteOp:
-    """Convolution or fully connected op with ternary weights.
+    """Convolution or fully connected op on states, with integer weights.
 
-    The sums go through `thresholds`, if there are any, and then through
-    `pool`, a max-pool of ternary states. A fully connected op is the
+    The sums go through `thresholds` and then through `pool`, a max-pool of
+    states. Without thresholds the sums themselves are the output: as float32
+    if the output is reals, else as states. A fully connected op is the
     convolution whose kernel covers the whole input.
 
     Attributes:
         name: Name of the Keras layer that holds the weights.
-        kernel: int8 states `(outputs, height, width, inputs)`.
+        input: States `(height, width, channels)` or `(channels,)`.
+        output: See above.
+        kernel: int8 `(outputs, height, width, inputs / groups)`.
         window: How the kernel slides.
-        input_shape: `(height, width, channels)` of the input.
+        groups: Output channel o sees the input channels of group
+            `o // (outputs / groups)`; as many groups as inputs is a depthwise
+            convolution.
         fully_connected: Whether the kernel covers the input; the output then
             has no height and width.
-        thresholds: None for the last op, whose output is its sums.
+        thresholds: None if the output is the sums.
         pool: None without pooling.
-        output_name: Keras layer whose output the op reproduces.
-        flipped: bool `(outputs,)`: where the op gives the *negated* output of
-            that layer, which the next op's weights make up for.
     """
 
     name: str
+    input: Tensor
+    output: Tensor
     kernel: Int8Array
     window: Window
-    input_shape: tuple[int, int, int]
-    fully_connected: bool
-    thresholds: Thresholds | None
-    pool: Window | None
-    output_name: str
-    flipped: npt.NDArray[np.bool_]
+    groups: int = 1
+    fully_connected: bool = False
+    thresholds: Thresholds | None = None
+    pool: Window | None = None
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The values it reads."""
+        return (self.input,)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of the input."""
+        return image_shape(self.input.shape)
 
     @property
     def depth(self) -> int:
@@ -116,17 +187,20 @@ class DiscreteOp:
         return int(np.prod(self.kernel.shape[1:]))
 
     @property
+    def bound(self) -> int:
+        """No sum is larger than this in magnitude."""
+        weights = int(np.abs(self.kernel.astype(np.int64)).max(initial=0))
+        return self.depth * self.input.peak * max(1, weights)
+
+    @property
     def sums_size(self) -> tuple[int, int]:
         """Height and width before pooling."""
         return self.window.output_size(*self.input_shape[:2])
 
     @property
-    def output_shape(self) -> tuple[int, int, int]:
-        """`(height, width, channels)` of the output."""
-        size = self.sums_size
-        if self.pool is not None:
-            size = self.pool.output_size(*size)
-        return (*size, self.kernel.shape[0])
+    def depthwise(self) -> bool:
+        """Whether every output sees one input channel."""
+        return self.groups > 1 and self.kernel.shape[3] == 1
 
     @property
     def macs(self) -> int:
@@ -136,35 +210,139 @@ class DiscreteOp:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Affine:
-    """One float32 step of the tail, per channel: multiply or add.
+class FloatOp:
+    """Convolution or fully connected op in float32, with a bias.
 
     Attributes:
-        kind: `"multiply"` or `"add"`.
+        name: Name of the Keras layer that holds the weights.
+        input: Reals `(height, width, channels)` or `(channels,)`.
+        output: Reals.
+        kernel: float32, or int8 states, `(outputs, height, width, inputs /
+            groups)`.
+        bias: float32 `(outputs,)`.
+        window: How the kernel slides.
+        groups: See `DiscreteOp`.
+        fully_connected: Whether the kernel covers the input.
+    """
+
+    name: str
+    input: Tensor
+    output: Tensor
+    kernel: Float32Array | Int8Array
+    bias: Float32Array
+    window: Window
+    groups: int = 1
+    fully_connected: bool = False
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The values it reads."""
+        return (self.input,)
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every output sees one input channel."""
+        return self.groups > 1 and self.kernel.shape[3] == 1
+
+
+AffineKind = Literal["multiply", "add", "divide"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Affine:
+    """One float32 step per channel.
+
+    Attributes:
+        kind: `"multiply"`, `"add"` or `"divide"`.
         operand: float32 `(channels,)`.
     """
 
-    kind: str
+    kind: AffineKind
     operand: Float32Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Program:
-    """A network in integers.
+class SimpleOp:
+    """An op that needs few words.
+
+    | kind | inputs -> output |
+    |---|---|
+    | `add` | two values of one kind and unit -> their sum |
+    | `concatenate` | values of one kind and unit -> their channels in order |
+    | `pad` | any -> the same with zeros around, `window.padding` |
+    | `reshape` | any -> the same in another shape |
+    | `max_pool` | any -> the maximum in each `window` |
+    | `average_pool` | reals -> the mean in each `window`, borders clipped |
+    | `mean` | reals -> the mean over height and width |
+    | `dequantize` | states -> `state * unit` |
+    | `quantize` | reals -> states of the output's unit, rounded and clipped |
+    | `discretize` | reals -> states by `steps`, see there |
+    | `affine` | reals -> reals, by `affine` |
+    | `relu` | reals -> `max(x, 0)` |
+    | `softmax` | reals -> softmax over the channels |
 
     Attributes:
-        input_name: Name of the input.
-        input_shape: Shape of one sample, as Keras has it.
-        input_scale: Value of the int8 input 1, a power of two.
-        ops: In order; all but the last have thresholds, the last may.
-        tail: float32 steps on the last op's sums, in Keras' own order. Empty
-            if the last op has thresholds.
-        output_name: Name of the output.
+        kind: See above.
+        inputs: The values it reads.
+        output: The value it gives.
+        window: Of `pad` and the pools.
+        affine: Of `affine`.
+        steps: Of `discretize`, float32 `(number,)`: the state is `sign(x) *
+            #{k : |x| > steps[k]}`, or for none of them, binary, the sign of x
+            with that of 0 positive.
     """
 
-    input_name: str
-    input_shape: tuple[int, ...]
-    input_scale: float
-    ops: tuple[DiscreteOp, ...]
-    tail: tuple[Affine, ...]
-    output_name: str
+    kind: str
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    window: Window | None = None
+    affine: Affine | None = None
+    steps: Float32Array | None = None
+
+
+Op: TypeAlias = DiscreteOp | FloatOp | SimpleOp
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """A network op by op.
+
+    Attributes:
+        input: The int8 input, in the shape that Keras has it.
+        ops: In an order in which every value is there before it is read.
+        output: The output, in the shape that Keras has it.
+    """
+
+    input: Tensor
+    ops: tuple[Op, ...]
+    output: Tensor
+
+    @property
+    def activations(self) -> dict[str, Tensor]:
+        """The states that are a Keras layer's output, by that layer."""
+        return {
+            op.output.layer: op.output
+            for op in self.ops
+            if op.output.is_states and op.output.layer is not None
+        }
+
+    @property
+    def named_outputs(self) -> dict[str, Tensor]:
+        """The output, then the activations, by the names that files use."""
+        output = self.output
+        return {output.layer or output.name: output} | {
+            layer: tensor
+            for layer, tensor in self.activations.items()
+            if layer != output.layer
+        }
+
+    @property
+    def discrete_ops(self) -> list[DiscreteOp]:
+        """The ops with integer weights, in order."""
+        return [op for op in self.ops if isinstance(op, DiscreteOp)]
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """`(height, width, channels)` of a value with or without them."""
+    height, width, channels = shape if len(shape) == 3 else (1, 1, shape[-1])
+    return height, width, channels

@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gxnor_tf.probe import probe
-
-from . import fusion, lowering, packing
+from . import fusion, graph, lowering, packing
 from .interpreter import Runner
 from .lowering import Ops
-from .program import DiscreteOp, Int8Array, Program
+from .program import Int8Array, Program, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +22,24 @@ class Comparison:
 
     Attributes:
         samples: Number of inputs.
-        activations: Number of ternary activations compared, by Keras layer.
+        exact: Whether the file is meant to equal Keras bit for bit; it is not
+            with float layers or a softmax.
+        activations: Number of discrete activations compared, by Keras layer.
         differing_activations: How many of them differ, by Keras layer.
         differing_samples: Inputs whose outputs differ in any bit.
+        differing_labels: Inputs whose largest outputs differ.
+        largest_difference: Of any two outputs.
         outputs: The file's outputs, `(samples, ...)`.
         keras_outputs: Keras' outputs.
     """
 
     samples: int
+    exact: bool
     activations: dict[str, int]
     differing_activations: dict[str, int]
     differing_samples: int
+    differing_labels: int
+    largest_difference: float
     outputs: npt.NDArray[Any]
     keras_outputs: npt.NDArray[Any]
 
@@ -46,6 +51,8 @@ def compare(
     *,
     data: bytes | None = None,
     input_scale: float = 1 / 128,
+    float_layers: fusion.FloatLayers = "refuse",
+    calibration: npt.NDArray[Any] | None = None,
     batch_size: int = 100,
 ) -> Comparison:
     """Runs a model in Keras and in LiteRT and compares every activation.
@@ -59,6 +66,8 @@ def compare(
         ops: `"custom"` or `"builtin"`.
         data: Content of the file; default `convert(model, ops)`.
         input_scale: Value of the int8 input 1, a power of two.
+        float_layers: As for `convert`.
+        calibration: As for `convert`.
         batch_size: Inputs that run at once.
 
     Returns:
@@ -68,71 +77,89 @@ def compare(
         ExportError: If the model cannot be exported.
         ValueError: If `x` is not int8, has another shape, or is empty.
     """
-    program = fusion.fuse(model, input_scale)
-    if x.dtype != np.int8 or x.shape[1:] != program.input_shape or not len(x):
+    program = fusion.fuse(model, input_scale, float_layers, calibration)
+    shape = program.input.shape
+    if x.dtype != np.int8 or x.shape[1:] != shape or not len(x):
         raise ValueError(
             "`x` must be int8 and hold at least one sample of shape "
-            f"{program.input_shape}. Received: dtype={x.dtype}, "
-            f"shape={x.shape}"
+            f"{shape}. Received: dtype={x.dtype}, shape={x.shape}"
         )
     if data is None:
         data = lowering.lower(program, ops)
     plain = Runner(data)
     detailed = Runner(lowering.lower(program, ops, include_activations=True))
-    names = lowering.output_names(program)
+    calls = graph.read_graph(model)
+    wanted = {calls.output, *program.activations}
     # A graph, not XLA: XLA fuses multiply and add into one rounding.
-    evaluate = tf.function(probe(model, names), reduce_retracing=True)
-    activations = {name: 0 for name in _activation_ops(program)}
+    evaluate = tf.function(graph.evaluate(calls, wanted), reduce_retracing=True)
+    activations = dict.fromkeys(program.activations, 0)
     differing = dict(activations)
-    differing_samples = 0
     outputs, keras_outputs = [], []
     for start in range(0, len(x), batch_size):
         batch = x[start : start + batch_size]
-        expected = {
-            name: value.numpy()
-            for name, value in evaluate(
-                tf.constant(batch.astype(np.float32) * input_scale)
-            ).items()
-        }
+        inputs = tf.constant(batch.astype(np.float32) * input_scale)
+        expected = {k: v.numpy() for k, v in evaluate(inputs).items()}
         found = detailed(batch)
-        (output,) = plain(batch).values()
-        for name, op in _activation_ops(program).items():
-            value = np.sign(expected[name])
-            states = _states(found[name], op, ops)
+        for name, tensor in program.activations.items():
+            states = decode(found[name], tensor)
+            value = in_states(expected[name], tensor)
             activations[name] += states.size
             differing[name] += int(
                 np.count_nonzero(states != value.reshape(states.shape))
             )
-            if name == program.output_name:
-                output, expected[name] = _states(output, op, ops), value
-        output = output.reshape(len(batch), -1)
-        keras_output = expected[program.output_name].reshape(len(batch), -1)
-        differing_samples += int((output != keras_output).any(axis=1).sum())
-        outputs.append(output)
-        keras_outputs.append(keras_output)
+        (output,) = plain(batch).values()
+        output = decode(output, program.output)
+        keras_output = in_states(expected[calls.output], program.output)
+        outputs.append(output.reshape(len(batch), -1))
+        keras_outputs.append(keras_output.reshape(len(batch), -1))
+    return _comparison(program, activations, differing, outputs, keras_outputs)
+
+
+def _comparison(
+    program: Program,
+    activations: dict[str, int],
+    differing: dict[str, int],
+    outputs: list[npt.NDArray[Any]],
+    keras_outputs: list[npt.NDArray[Any]],
+) -> Comparison:
+    found, expected = np.concatenate(outputs), np.concatenate(keras_outputs)
+    difference = np.abs(found.astype(np.float64) - expected)
     return Comparison(
-        samples=len(x),
+        samples=len(found),
+        exact=program.output.exact,
         activations=activations,
         differing_activations=differing,
-        differing_samples=differing_samples,
-        outputs=np.concatenate(outputs),
-        keras_outputs=np.concatenate(keras_outputs),
+        differing_samples=int((found != expected).any(axis=1).sum()),
+        differing_labels=int(
+            np.count_nonzero(found.argmax(1) != expected.argmax(1))
+        ),
+        largest_difference=float(difference.max()),
+        outputs=found,
+        keras_outputs=expected,
     )
 
 
-def _states(
-    output: npt.NDArray[Any], op: DiscreteOp, ops: Ops
-) -> npt.NDArray[Any]:
-    """The states of Keras' activation in the file's output."""
-    if ops == "custom":
-        output = packing.unpack_activations(output, len(op.kernel))
-    return np.where(op.flipped, -output, output)
+def decode(output: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[Any]:
+    """What a file gives for a value: Keras' own states, or reals.
+
+    Args:
+        output: int8 states, int32 packed words or float32 reals.
+        tensor: The value.
+    """
+    if not tensor.is_states:
+        return output
+    if output.dtype == np.int32:
+        output = packing.unpack_activations(output, tensor.shape[-1])
+    if tensor.flipped is not None:
+        output = np.where(tensor.flipped, -output, output)
+    return output
 
 
-def _activation_ops(program: Program) -> dict[str, DiscreteOp]:
-    return {
-        op.output_name: op for op in program.ops if op.thresholds is not None
-    }
+def in_states(
+    value: npt.NDArray[Any], tensor: Tensor
+) -> npt.NDArray[np.float32]:
+    """Keras' value in the unit in which the program has it."""
+    return np.asarray(value, np.float32) / np.float32(tensor.unit or 1.0)
 
 
 def format_comparison(comparison: Comparison) -> str:
@@ -147,4 +174,10 @@ def format_comparison(comparison: Comparison) -> str:
         np.count_nonzero(comparison.outputs != comparison.keras_outputs)
     )
     lines.append(f"{'output':<{width}}  {size:>12,}  {different:>9,}")
+    if not comparison.exact:
+        lines.append(
+            f"labels differing: {comparison.differing_labels:,} of "
+            f"{comparison.samples:,}; largest difference of an output: "
+            f"{comparison.largest_difference:.1e}"
+        )
     return "\n".join(lines)

@@ -418,7 +418,7 @@ BAD: list[tuple[Callable[[Modules], list[str]], str, str]] = [
         "gxnor_tf/layers/dense.py",
         "from gxnor_tf import Optimizer",
     ),
-    (flatbuffers_imports, "export/lowering.py", "import flatbuffers"),
+    (flatbuffers_imports, "export/lowering/builtin.py", "import flatbuffers"),
     (
         flatbuffers_imports,
         "export/lowering.py",

@@ -131,7 +131,7 @@ def test_wheel_holds_every_source_and_the_library(
     expected = {LIBRARY, "gxnor_tf/py.typed"}
     for path in (ROOT / "gxnor_tf").rglob("*.py"):
         expected.add(path.relative_to(ROOT).as_posix())
-    for pattern in ("*.py", "runtime/**/*.[ch]", "runtime/CMakeLists.txt"):
+    for pattern in ("**/*.py", "runtime/**/*.[ch]", "runtime/CMakeLists.txt"):
         found = list((ROOT / "export").glob(pattern))
         assert found, pattern
         for path in found:

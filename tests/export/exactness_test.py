@@ -10,27 +10,30 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from hypothesis import strategies as st
 
 import gxnor_tf
-from export import delegate, fusion, lowering, packing, reference
-from export.flatbuffer_builder import ModelBuilder, Quantization
-from export.program import DiscreteOp, Window
+from export import (
+    delegate,
+    fusion,
+    graph,
+    inspection,
+    lowering,
+    reference,
+    verification,
+)
+from export.program import DiscreteOp, Program, Tensor, Window
 from tests.export import nets
 
 SEEDS = range(3)
 
 
 def assert_reference_equals_keras(model, program, result, x):
-    names = [op.output_name for op in program.ops]
-    expected = nets.keras_outputs(model, [*names, program.output_name], x)
-    for op in program.ops:
-        if op.thresholds is None:
-            continue
-        states = result.activations[op.output_name]
-        states = np.where(op.flipped, -states, states)
-        value = np.sign(expected[op.output_name]).reshape(states.shape)
-        assert (states == value).all(), op.name
-    output = expected[program.output_name]
-    if result.sums is None:
-        output = np.sign(output)
+    output_name = graph.read_graph(model).output
+    names = {*program.activations, output_name}
+    expected = nets.keras_outputs(model, names, x)
+    for name, tensor in program.activations.items():
+        states = verification.decode(result.values[tensor.name], tensor)
+        value = verification.in_states(expected[name], tensor)
+        assert (states == value.reshape(states.shape)).all(), name
+    output = verification.in_states(expected[output_name], program.output)
     assert result.output.shape == output.shape
     # Bit for bit: the sums are exact and the tail is Keras' own formula.
     assert (result.output == output).all()
@@ -57,22 +60,15 @@ def run_interpreter(interpreter, x):
     return [interpreter.get_tensor(d["index"]) for d in details]
 
 
-def assert_file_equals_reference(outputs, program, result, packed):
-    names = lowering.output_names(program)
-    assert len(outputs) == len(names)
-    channels = {
-        op.output_name: len(op.kernel)
-        for op in program.ops
-        if op.thresholds is not None
-    }
-    for name, output in zip(names, outputs, strict=True):
-        if name in channels:
-            expected = result.activations[name]
-            if packed:
-                output = packing.unpack_activations(output, channels[name])
-        else:
-            expected = result.output
-        assert (output.reshape(expected.shape) == expected).all(), name
+def assert_file_equals_reference(outputs, program, result):
+    assert len(outputs) == len(program.named_outputs)
+    for output, tensor in zip(
+        outputs, program.named_outputs.values(), strict=True
+    ):
+        expected = verification.decode(result.values[tensor.name], tensor)
+        found = verification.decode(output, tensor)
+        assert found.dtype == expected.dtype
+        assert (found.reshape(expected.shape) == expected).all(), tensor.name
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -93,11 +89,14 @@ def test_nets_are_not_trivial():
             model = make(seed)
             program = fusion.fuse(model)
             result = reference.run(program, nets.images(model, 20, seed))
-            for value in result.activations.values():
+            for tensor in program.activations.values():
+                value = np.sign(result.values[tensor.name])
                 states += np.array([(value == s).sum() for s in (-1, 0, 1)])
-            flipped += sum(op.flipped.sum() for op in program.ops)
+                if tensor.flipped is not None:
+                    flipped += tensor.flipped.sum()
             zero += sum(
-                (op.kernel == 0).all((1, 2, 3)).sum() for op in program.ops
+                (op.kernel == 0).all((1, 2, 3)).sum()
+                for op in program.discrete_ops
             )
     assert (states / states.sum() > 0.1).all()
     assert flipped > 50
@@ -118,9 +117,9 @@ def test_builtin_ops_equal_reference(make, seed, resolver):
     model = make(seed)
     program = fusion.fuse(model)
     x = nets.images(model, 20, seed)
-    outputs = run_litert(lowering.to_builtin(program, True), x, resolver)
+    outputs = run_litert(lowering.lower(program, "builtin", True), x, resolver)
     result = reference.run(program, x)
-    assert_file_equals_reference(outputs, program, result, packed=False)
+    assert_file_equals_reference(outputs, program, result)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -130,12 +129,12 @@ def test_custom_ops_equal_reference(make, seed):
     program = fusion.fuse(model)
     x = nets.images(model, 20, seed)
     outputs = run_litert(
-        lowering.to_custom(program, True),
+        lowering.lower(program, "custom", True),
         x,
         delegates=[delegate.load_delegate()],
     )
     result = reference.run(program, x)
-    assert_file_equals_reference(outputs, program, result, packed=True)
+    assert_file_equals_reference(outputs, program, result)
 
 
 @pytest.mark.parametrize("make", nets.ALL)
@@ -145,27 +144,24 @@ def test_interpreter_of_tensorflow(make):
     x = nets.images(model, 3, 7)
     result = reference.run(program, x)
     builtin = tf.lite.Interpreter(
-        model_content=lowering.to_builtin(program, True)
+        model_content=lowering.lower(program, "builtin", True)
     )
-    assert_file_equals_reference(
-        run_interpreter(builtin, x), program, result, packed=False
-    )
+    assert_file_equals_reference(run_interpreter(builtin, x), program, result)
 
 
 def test_tail_of_sums_covers_its_range():
     """The saturating windows give every sum, the extreme ones included."""
     kernel = np.ones((2, 1, 1, 700), np.int8)
     kernel[1, ..., :350] = -1
+    source = Tensor("x", (700,), unit=1.0, peak=1)
+    output = Tensor("last", (2,))
     op = DiscreteOp(
         name="last",
+        input=source,
+        output=output,
         kernel=kernel,
         window=Window((1, 1)),
-        input_shape=(1, 1, 700),
         fully_connected=True,
-        thresholds=None,
-        pool=None,
-        output_name="last",
-        flipped=np.zeros(2, bool),
     )
     rng = np.random.default_rng(0)
     counts = np.concatenate([np.arange(0, 701, 7), [700]])
@@ -173,12 +169,9 @@ def test_tail_of_sums_covers_its_range():
     for row, count in enumerate(counts):
         x[2 * row, rng.permutation(700)[:count]] = 1
         x[2 * row + 1, rng.permutation(700)[:count]] = -1
-    builder = ModelBuilder("sums")
-    tensor = builder.tensor(
-        "x", (None, 700), np.int8, quantization=Quantization(1.0)
-    )
-    sums = lowering._add_sums(builder, op, tensor, 1.0, 1)
-    data = builder.finish({"x": tensor}, {"y": sums})
+    data = lowering.lower(Program(source, (op,), output), "builtin")
+    operators = [row.op for row in inspection.inspect(data)]
+    assert operators == ["FULLY_CONNECTED", "DEQUANTIZE", "FULLY_CONNECTED"]
     expected = x.astype(np.int64) @ kernel.reshape(2, 700).T.astype(np.int64)
     assert expected.max() == 700 and expected.min() == -700
     for resolver in (OpResolverType.AUTO, OpResolverType.BUILTIN_REF):
@@ -196,7 +189,9 @@ def random_specs(draw):
             "strides": draw(st.integers(1, 2)),
             "padding": draw(st.sampled_from(["valid", "same"])),
             "use_bias": draw(st.booleans()),
-            "zero_window": draw(st.sampled_from([0.0, 0.5, 1.0])),
+            "weight_n": draw(st.sampled_from([0, 1, 1, 2, 3, 5, 6])),
+            "activation_n": draw(st.sampled_from([0, 1, 1, 2, 4])),
+            "zero_window": draw(st.sampled_from([0.0, 0.5, 0.75])),
             "pool_place": draw(st.sampled_from([None, 0, 1, 2])),
             "pool_size": draw(st.integers(1, 2)),
             "pool_strides": draw(st.integers(1, 2)),
@@ -226,11 +221,17 @@ def build(spec):
             strides=block["strides"],
             padding=block["padding"],
             use_bias=block["use_bias"],
+            weight_space=block["weight_n"],
         )
         size = conv.compute_output_shape((None, *size, 1))[1:3]
         rest = [
             keras.layers.BatchNormalization(epsilon=1e-4),
-            gxnor_tf.DiscreteActivation(zero_window=block["zero_window"]),
+            gxnor_tf.DiscreteActivation(
+                block["activation_n"],
+                zero_window=block["zero_window"]
+                if block["activation_n"]
+                else 0,
+            ),
         ]
         if min(size) >= 2 and block["pool_place"] is not None:
             pool = keras.layers.MaxPooling2D(
@@ -256,10 +257,10 @@ def test_random_nets(spec):
     result = reference.run(program, x)
     assert_reference_equals_keras(model, program, result, x)
     custom = run_litert(
-        lowering.to_custom(program, True),
+        lowering.lower(program, "custom", True),
         x,
         delegates=[delegate.load_delegate()],
     )
-    assert_file_equals_reference(custom, program, result, packed=True)
-    builtin = run_litert(lowering.to_builtin(program, True), x)
-    assert_file_equals_reference(builtin, program, result, packed=False)
+    assert_file_equals_reference(custom, program, result)
+    builtin = run_litert(lowering.lower(program, "builtin", True), x)
+    assert_file_equals_reference(builtin, program, result)

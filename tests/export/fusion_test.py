@@ -47,7 +47,7 @@ def test_thresholds_equal_a_scan_of_all_sums(zero_window):
         seed=5,
     )
     model.layers[0].kernel.assign(np.ones((3, 60), np.int8))
-    (op, _) = fusion.fuse(model, input_scale=1 / 16).ops
+    (op, _) = fusion.fuse(model, input_scale=1 / 16).discrete_ops
     sums = np.arange(-3 * 128, 3 * 128 + 1, dtype=np.int32)[:, None]
     expected = np.asarray(
         model.layers[2](
@@ -60,7 +60,7 @@ def test_thresholds_equal_a_scan_of_all_sums(zero_window):
     assert set(sign) == {-1, 1}
     found = reference.activate(sums * sign, op.thresholds)
     assert (found == expected).all()
-    assert (op.thresholds.low <= op.thresholds.high).all()
+    assert (np.diff(op.thresholds.steps, axis=0) >= 0).all()
 
 
 def test_negative_scale_behind_a_pool_flips_the_next_weights():
@@ -68,8 +68,8 @@ def test_negative_scale_behind_a_pool_flips_the_next_weights():
         conv(), L.MaxPooling2D(), norm(), act(), conv(3, 2), norm()
     )
     model.layers[2].gamma.assign([1.0, -1.0, 1.0, -1.0])
-    first, second = fusion.fuse(model).ops
-    assert first.flipped.tolist() == [False, True, False, True]
+    first, second = fusion.fuse(model).discrete_ops
+    assert first.output.flipped.tolist() == [False, True, False, True]
     original = model.layers[4].kernel.numpy().transpose(3, 0, 1, 2)
     assert (second.kernel == original * [1, -1, 1, -1]).all()
 
@@ -88,16 +88,14 @@ def subclassed():
     return net
 
 
-def branched():
-    x = inputs = keras.Input((8,))
-    x = act()(norm()(dense(8)(x)))
-    return keras.Model(inputs, L.Add()([dense(8)(x), dense(8)(x)]))
+def two_inputs():
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    return keras.Model(inputs, L.Add()([dense(3)(x) for x in inputs]))
 
 
-def shared():
-    inputs = keras.Input((4,))
-    layer = dense(4)
-    return keras.Model(inputs, layer(act()(norm()(layer(inputs)))))
+def functional(function, shape=(8, 8, 2)):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, function(inputs))
 
 
 class Twice(gxnor_tf.DiscreteDense):
@@ -130,76 +128,89 @@ def tampered():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (
-            lambda: model_of(dense(), shape=(1, 8)),
-            r"\(depth,\) or \(height, width, channels\). Received: \(1, 8\)",
-        ),
-        (
-            lambda: model_of(conv(), norm(), act(), L.Flatten()),
-            "ends in `flatten",
-        ),
-        (lambda: model_of(Twice(3), shape=(5,)), "no discrete layer"),
+        (lambda: model_of(Twice(3), shape=(5,)), r"\(Twice\) cannot be"),
         (
             lambda: model_of(dense(), act(), AlwaysOn(0.5), shape=(5,)),
-            r"\(AlwaysOn\) cannot be exported",
+            r"\(AlwaysOn\) cannot be exported. Supported are Activation",
         ),
         (lambda: "model", "A Keras model is needed.*str"),
         (subclassed, "no known input.*functional API"),
         (lambda: keras.Sequential([dense()]), "needs a `keras.Input`"),
-        (branched, "(goes to 2 layers|joins 2 branches)"),
-        (shared, "is shared.*called once"),
-        (
-            lambda: model_of(model_of(dense(), shape=(5,)), shape=(5,)),
-            "model inside a model",
-        ),
+        (two_inputs, "one input and one output. Received: 2 inputs"),
+        # real numbers before a discrete layer
         (
             lambda: model_of(conv(), L.ReLU(), conv()),
-            r"\(ReLU\) cannot be exported. Supported are",
+            "reads real numbers from `re_lu.*BatchNormalization and Discrete",
+        ),
+        (lambda: model_of(conv(), conv()), "reads real numbers"),
+        (lambda: model_of(conv(), L.Flatten(), dense()), "reads real numbers"),
+        (lambda: model_of(conv(), norm(), conv()), "reads real numbers"),
+        (lambda: model_of(conv(), act(None), conv()), "reads real numbers"),
+        (
+            lambda: model_of(
+                conv(), L.ReLU(), gxnor_tf.DiscreteSeparableConv2D(2, 2)
+            ),
+            "reads real numbers",
+        ),
+        # real weights
+        (lambda: model_of(L.Dense(3), shape=(5,)), r"\(Dense\) has real wei"),
+        (
+            lambda: model_of(dense(3, weight_space=None), shape=(5,)),
+            r"\(DiscreteDense\) has real weights.*float_layers=\"float32\"",
         ),
         (
             lambda: model_of(conv(), L.AveragePooling2D(2)),
-            "AveragePooling2D",
-        ),
-        (lambda: model_of(L.Dense(3), shape=(5,)), "no discrete layer"),
-        (
-            lambda: model_of(L.Dense(3), dense(), shape=(5,)),
-            "before the first",
-        ),
-        (lambda: model_of(norm(), conv()), "before the first discrete"),
-        (lambda: model_of(L.Flatten()), "no discrete layer"),
-        # without BatchNormalization and activation between discrete layers
-        (
-            lambda: model_of(conv(), conv()),
-            "Put BatchNormalization and DiscreteActivation after it",
+            "average_pooling2d.*averages real numbers",
         ),
         (
-            lambda: model_of(conv(), L.Flatten(), dense()),
-            "Put BatchNormalization and DiscreteActivation between",
+            lambda: model_of(
+                conv(), act(), L.AveragePooling2D(4, padding="same")
+            ),
+            "windows of different sizes",
         ),
         (
-            lambda: model_of(conv(), norm(), conv()),
-            "DiscreteActivation after it",
-        ),
-        (lambda: model_of(conv(), act(), norm()), "before the activation"),
-        (lambda: model_of(conv(), act(), act()), "Two activations"),
-        (
-            lambda: model_of(conv(), L.MaxPooling2D(), act(), L.MaxPooling2D()),
-            "Two poolings",
-        ),
-        (lambda: model_of(conv(), L.MaxPooling2D()), "Pooling .* end of"),
-        (
-            lambda: model_of(conv(), act(gxnor_tf.DiscreteSpace(2)), conv()),
-            "n=2.*only ternary",
+            lambda: model_of(conv(), L.ReLU(max_value=6.0)),
+            "only a plain ReLU",
         ),
         (
-            lambda: model_of(conv(weight_space=gxnor_tf.DiscreteSpace(3))),
-            "n=3.*only binary and ternary weights",
+            lambda: model_of(conv(), L.Activation("tanh")),
+            "activation of `activation.*cannot be exported. Use relu",
+        ),
+        (
+            lambda: model_of(conv(), L.Softmax(axis=1)),
+            "must be over the last axis",
+        ),
+        (
+            lambda: functional(
+                lambda x: L.Concatenate(axis=1)([act()(x), act()(x)])
+            ),
+            "must join the last axis",
+        ),
+        (
+            lambda: functional(lambda x: conv()(x) * 2.0),
+            "is called with 2.0; only outputs of layers",
+        ),
+        (
+            lambda: functional(lambda x: conv(2, 1)(x) - x),
+            r"\(Subtract\) cannot be exported. Use a layer",
+        ),
+        (
+            lambda: functional(lambda x: norm()(conv()(x), training=True)),
+            "is called with training=True",
+        ),
+        (
+            lambda: functional(lambda x: L.Add()([conv(2, 1)(x), dense(1)(x)])),
+            "adds values of different shapes",
+        ),
+        (
+            lambda: model_of(L.Reshape((2, 4, 8, 2)), L.Flatten(), dense(3)),
+            r"must have the shape \(channels,\), \(steps, channels\)",
         ),
         (
             lambda: model_of(
                 conv(), act(gxnor_tf.DiscreteSpace(1, 0.3)), conv()
             ),
-            "power of two",
+            "multiple of 0.3, which must be a power of two",
         ),
         (lambda: broken(np.nan), "moving_variance` holds NaN"),
         (lambda: broken(np.inf, "gamma"), "gamma` holds NaN or inf"),
@@ -220,6 +231,14 @@ def tampered():
             lambda: model_of(dense(2), shape=(2**17,)),
             "beyond the 16777216",
         ),
+        (
+            lambda: model_of(L.Flatten(data_format="channels_first"), dense(2)),
+            "only channels_last",
+        ),
+        (
+            lambda: model_of(gxnor_tf.DiscreteConv2DTranspose(2, 3)),
+            r"\(DiscreteConv2DTranspose\) cannot be exported",
+        ),
     ],
 )
 def test_what_cannot_be_exported(make, text):
@@ -228,10 +247,48 @@ def test_what_cannot_be_exported(make, text):
 
 
 def test_flipped_output_without_a_next_layer():
+    """An op of its own turns the flipped channel back."""
     model = model_of(conv(), L.MaxPooling2D(), norm(), act())
     model.layers[2].gamma.assign([1.0, -1.0, 1.0, 1.0])
-    with pytest.raises(ExportError, match="Move the pooling behind"):
-        fusion.fuse(model)
+    program = fusion.fuse(model)
+    assert program.discrete_ops[0].output.flipped.tolist()[1]
+    assert program.output.flipped is None
+    x = nets.images(model, 4, 0)
+    for ops in ("custom", "builtin"):
+        assert verification.compare(model, x, ops).differing_samples == 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: model_of(conv(), norm(), act(), L.Flatten()),
+        lambda: model_of(conv(), L.MaxPooling2D()),
+        lambda: model_of(L.Flatten()),
+        lambda: model_of(norm(), L.Dropout(0.5)),
+        lambda: model_of(L.ZeroPadding2D(2)),
+        lambda: model_of(act(), L.ReLU()),
+        lambda: model_of(dense(), shape=(1, 8)),
+        lambda: functional(lambda x: L.Concatenate()([x, act()(x)])),
+        lambda: functional(lambda x: L.Add()([x, x, act()(x)])),
+        lambda: functional(
+            lambda x: L.Concatenate()([act(0)(x), L.Identity()(conv(2, 1)(x))])
+        ),
+        lambda: functional(
+            lambda x: (lambda y: L.Add()([L.MaxPooling2D(1)(y), y]))(
+                L.Dropout(0.5)(act()(conv()(x)))
+            )
+        ),
+    ],
+)
+def test_unusual_models(make):
+    """Ends, starts and readers that no ordinary net has."""
+    model = nets.randomise(make(), 3)
+    x = nets.images(model, 5, 0)
+    for ops in ("custom", "builtin"):
+        result = verification.compare(model, x, ops)
+        assert result.exact
+        assert result.differing_samples == 0
+        assert not any(result.differing_activations.values())
 
 
 @pytest.mark.parametrize("scale", [0.0, -0.5, 0.3, np.inf, np.nan, 2.0**-40])

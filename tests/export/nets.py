@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 import gxnor_tf
-from gxnor_tf.probe import probe
+from export import graph
 
 INPUT_SCALE = 1 / 128
 
@@ -44,8 +44,9 @@ def images(model: keras.Model, count: int, seed: int) -> np.ndarray:
 def keras_outputs(
     model: keras.Model, names: list[str], x: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Outputs of the named layers, computed by Keras op by op."""
-    outputs: dict[str, Any] = probe(model, names)(
+    """Values inside of a model, computed by Keras op by op."""
+    calls = graph.read_graph(model)
+    outputs: dict[str, Any] = graph.evaluate(calls, names)(
         x.astype(np.float32) * INPUT_SCALE
     )
     return {name: np.asarray(value) for name, value in outputs.items()}
@@ -165,4 +166,201 @@ def ends_ternary(seed: int) -> keras.Model:
     )
 
 
-ALL = (paper_like, pool_last, dense_only, convolutional, ends_ternary)
+def _act(space: Any = 1, **kwargs: Any) -> keras.layers.Layer:
+    return gxnor_tf.DiscreteActivation(space, **kwargs)
+
+
+def _conv(filters: int, size: Any = 3, **kwargs: Any) -> keras.layers.Layer:
+    return gxnor_tf.DiscreteConv2D(filters, size, **kwargs)
+
+
+def _block(x: Any, filters: int, size: int = 3, **kwargs: Any) -> Any:
+    kwargs = {"padding": "same"} | kwargs
+    return _act()(_norm()(_conv(filters, size, **kwargs)(x)))
+
+
+def levels(weight_n: int, activation_n: int, seed: int) -> keras.Model:
+    """Weights and activations of any number of levels, the paper's order."""
+    layers = keras.layers
+    return randomise(
+        keras.Sequential(
+            [
+                keras.Input((9, 9, 2)),
+                _conv(9, weight_space=weight_n),
+                layers.MaxPooling2D(),
+                _norm(),
+                _act(activation_n),
+                _conv(7, padding="same", weight_space=weight_n),
+                _norm(),
+                _act(activation_n),
+                layers.Flatten(),
+                gxnor_tf.DiscreteDense(5, weight_space=weight_n),
+                _norm(),
+            ]
+        ),
+        seed,
+    )
+
+
+def binary(seed: int) -> keras.Model:
+    """Binary weights and activations."""
+    return levels(0, 0, seed)
+
+
+def multi_level(seed: int) -> keras.Model:
+    """5-level weights, 9-level activations."""
+    return levels(2, 3, seed)
+
+
+def wide_weights(seed: int) -> keras.Model:
+    """Weights that leave int8 ops no head room."""
+    return levels(6, 2, seed)
+
+
+def residual(seed: int) -> keras.Model:
+    """Residuals of states and of reals, average pools, a global one last."""
+    x = inputs = keras.Input((8, 8, 3))
+    x = _block(x, 8)
+    y = _norm()(_conv(8, padding="same")(_block(x, 8)))
+    x = _act()(keras.layers.Add()([x, y]))
+    x = x + _block(x, 8)
+    x = keras.layers.AveragePooling2D(2)(_act()(_norm()(x)))
+    x = _block(x, 8, padding="valid")
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return randomise(keras.Model(inputs, x), seed)
+
+
+def joined(seed: int) -> keras.Model:
+    """Concatenation of two spaces and of full words, zero padding, reuse."""
+    layers = keras.layers
+    x = inputs = keras.Input((8, 8, 3))
+    x = _block(x, 32)
+    y = layers.Concatenate()([x, _block(x, 8)])
+    y = layers.ZeroPadding2D(1)(y)
+    y = layers.Concatenate()([y, layers.ZeroPadding2D(1)(x)])
+    a = _block(y, 8, padding="valid")
+    b = _act(2)(_norm()(_conv(4, 1)(x)))
+    x = layers.Concatenate()([x, a, b])
+    x = layers.SpatialDropout2D(0.1)(layers.ZeroPadding2D(((1, 0), (2, 1)))(x))
+    x = layers.MaxPooling2D()(_conv(8, 3, strides=2)(x))
+    x = layers.MaxPooling2D()(_act()(_norm()(x)))
+    x = layers.Reshape((2, -1))(layers.Flatten()(x))
+    return randomise(keras.Model(inputs, gxnor_tf.DiscreteDense(4)(x)), seed)
+
+
+def separable(seed: int) -> keras.Model:
+    """Depthwise, separable and grouped convolutions, output scales."""
+    x = inputs = keras.Input((8, 8, 3))
+    for layer in (
+        _conv(8, padding="same", scale="channel"),
+        gxnor_tf.DiscreteDepthwiseConv2D(
+            3, padding="same", depth_multiplier=2, use_bias=True
+        ),
+        gxnor_tf.DiscreteSeparableConv2D(12, 3, scale="fan_in"),
+        _conv(16, padding="same", groups=4, weight_space=0),
+        gxnor_tf.DiscreteSeparableConv2D(
+            12, 3, depth_multiplier=2, padding="same", weight_space=2
+        ),
+        # Its inner sums do not fit an int8.
+        gxnor_tf.DiscreteSeparableConv2D(
+            10, 5, padding="same", weight_space=gxnor_tf.DiscreteSpace(4)
+        ),
+    ):
+        x = _act()(_norm()(layer(x)))
+    x = _act()(_norm()(keras.layers.GlobalAveragePooling2D()(x)))
+    return randomise(keras.Model(inputs, gxnor_tf.DiscreteDense(3)(x)), seed)
+
+
+def one_dimensional(seed: int) -> keras.Model:
+    """Conv1D and its pools; the output has steps."""
+    layers = keras.layers
+    conv = gxnor_tf.DiscreteConv1D
+    return randomise(
+        keras.Sequential(
+            [
+                keras.Input((20, 3)),
+                layers.ZeroPadding1D(1),
+                conv(8, 3, padding="causal"),
+                _norm(),
+                _act(),
+                layers.MaxPooling1D(2),
+                conv(8, 3, dilation_rate=2),
+                _norm(),
+                _act(),
+                layers.AveragePooling1D(2),
+                gxnor_tf.DiscreteDense(6),
+                _norm(),
+            ]
+        ),
+        seed,
+    )
+
+
+def nested(seed: int) -> keras.Model:
+    """A model inside, called twice, and a layer that is."""
+    inputs = keras.Input((6, 6, 2))
+    inner = keras.Sequential(
+        [keras.Input((6, 6, 4)), _conv(4, padding="same"), _norm(), _act()],
+        name="inner",
+    )
+    twice = _conv(4, padding="same", name="twice")
+    x = inner(inner(_block(inputs, 4)))
+    x = _act()(twice(_act()(twice(x))))
+    x = gxnor_tf.DiscreteDense(3)(keras.layers.Flatten()(x))
+    return randomise(keras.Model(inputs, x, name="nested"), seed)
+
+
+def flipped(seed: int) -> keras.Model:
+    """Falling channels behind a pool, read by all but a convolution."""
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 2))
+    x = _act()(_norm()(layers.MaxPooling2D()(_conv(5)(inputs))))
+    y = _act(2)(_norm()(_conv(5, padding="same")(x)))
+    y = layers.Concatenate()([layers.Add()([x, y]), y])
+    y = layers.Concatenate()([y, layers.MaxPooling2D(1)(x)])
+    return randomise(keras.Model(inputs, layers.Reshape((9, 15))(y)), seed)
+
+
+def pools_and_norms(seed: int) -> keras.Model:
+    """Norms around pools, ReLU inside, a staircase of a staircase."""
+    layers = keras.layers
+    return randomise(
+        keras.Sequential(
+            [
+                keras.Input((12, 12, 2)),
+                _conv(6),
+                _norm(),
+                layers.MaxPooling2D(),
+                _norm(),
+                layers.ReLU(),
+                _act(),
+                _norm(),
+                _act(2),
+                _conv(6),
+                layers.MaxPooling2D(2, strides=1),
+                layers.MaxPooling2D(2, strides=1),
+                _norm(),
+                layers.Flatten(),
+                _act(),
+                gxnor_tf.DiscreteDense(4),
+                layers.ReLU(),
+            ]
+        ),
+        seed,
+    )
+
+
+CHAINS = (paper_like, pool_last, dense_only, convolutional, ends_ternary)
+GRAPHS = (
+    binary,
+    multi_level,
+    wide_weights,
+    residual,
+    joined,
+    separable,
+    one_dimensional,
+    nested,
+    flipped,
+    pools_and_norms,
+)
+ALL = CHAINS + GRAPHS

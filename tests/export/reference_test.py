@@ -61,12 +61,25 @@ def test_max_pool(window, seed):
 
 
 def test_activate_at_the_thresholds():
-    thresholds = Thresholds(
-        high=np.array([3, 5], np.int32), low=np.array([-2, 5], np.int32)
-    )
+    thresholds = Thresholds(np.array([[-2, 5], [3, 5]], np.int32))
     sums = np.array([[-3, 4], [-2, 5], [2, 6], [3, 6]], np.int32)
     states = reference.activate(sums, thresholds)
     assert states.tolist() == [[-1, -1], [0, 1], [0, 1], [1, 1]]
+    binary = Thresholds(np.array([[-2, 5]], np.int32), stride=2)
+    states = reference.activate(sums, binary)
+    assert states.tolist() == [[-1, -1], [1, 1], [1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 8, 64])
+def test_a_staircase_is_the_sum_of_ternary_ones(number):
+    rng = np.random.default_rng(number)
+    steps = np.sort(rng.integers(-50, 50, (number, 7)), 0).astype(np.int32)
+    thresholds = Thresholds(steps, 2 if number == 1 else 1)
+    sums = rng.integers(-60, 60, (100, 7)).astype(np.int32)
+    total = np.zeros(sums.shape, np.int32)
+    for low, high in thresholds.pairs:
+        total += (sums >= high).astype(np.int32) - (sums < low)
+    assert (total == reference.activate(sums, thresholds)).all()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from export import conversion, lowering, packing, verification
+from export import conversion, packing, verification
 from tests.export import nets
 
 
@@ -26,7 +26,7 @@ def test_nothing_differs(make, ops):
 def test_a_wrong_sign_is_seen(monkeypatch):
     """The counts are not zero by construction."""
     pack = packing.pack_weights
-    monkeypatch.setattr(lowering.packing, "pack_weights", lambda w: pack(-w))
+    monkeypatch.setattr(packing, "pack_weights", lambda w: pack(-w))
     model = nets.paper_like(0)
     x = nets.images(model, 40, 0)
     result = verification.compare(model, x, "custom")
