@@ -16,6 +16,13 @@ from absl import flags
 
 from train.errors import UserError
 
+# The library loads TensorFlow, which --help and wrong flags need not wait for.
+if typing.TYPE_CHECKING:
+    from gxnor_tf import DiscreteSpace
+
+# Full precision in place of the n of a space, in files and flags.
+FLOAT = "float"
+
 # Flags belong to the program that calls `define_flags()`, for its --help.
 flags.disclaim_key_flags()
 
@@ -25,8 +32,9 @@ def _setting(
     text: str,
     choices: tuple[str, ...] | None = None,
     flag: bool = True,
+    space: bool = False,
 ) -> Any:
-    metadata = {"text": text, "choices": choices, "flag": flag}
+    metadata = {"text": text, "choices": choices, "flag": flag, "space": space}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -74,13 +82,28 @@ class Config:
     seed: int = _setting(0, "seed of initial weights, order and transitions")
     discrete: bool = _setting(
         True,
-        "train discrete weights; --discrete=false trains the same network "
-        "in float32 with Adam, for comparison",
+        "--discrete=false trains the same network with plain Keras layers in "
+        "float32, for comparison; the same as --preset=float",
     )
-    weight_n: int = _setting(
-        1, "space of the weights: 0 binary, 1 ternary, n has 2^n + 1 levels"
+    preset: str | None = _setting(
+        None,
+        "a named pair of --weight_n and --activation_n, which beat it: `bwn` "
+        "0 and float, `twn` 1 and float, `bnn` 0 and 0, `gxnor` 1 and 1, "
+        "`float` neither. Default: gxnor, or float for --discrete=false",
+        choices=("float", "bwn", "twn", "bnn", "gxnor"),
     )
-    activation_n: int = _setting(1, "space of the activations, likewise")
+    weight_n: int | str | None = _setting(
+        None,
+        "space of the weights: 0 binary, 1 ternary, n has 2^n + 1 levels, or "
+        "`float`, then trained by Adam. Default: by --preset",
+        space=True,
+    )
+    activation_n: int | str | None = _setting(
+        None,
+        "space of the activations, likewise; `float` is ReLU. Default: by "
+        "--preset",
+        space=True,
+    )
     initial_weights: str = _setting(
         "uniform",
         "`uniform` over the states, or `rounded` from uniform values in "
@@ -90,7 +113,7 @@ class Config:
     zero_window: float | None = _setting(
         None,
         "r: activations within [-r, r] become 0. Default: 0.5, or 0 for "
-        "--activation_n=0",
+        "--activation_n=0; none for --activation_n=float",
     )
     derivative: str = _setting(
         "rectangular",
@@ -127,7 +150,7 @@ class Config:
             value = _checked_type(field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
             choices = field.metadata["choices"]
-            if choices and value not in choices:
+            if choices and value is not None and value not in choices:
                 self._fail(field.name, f"one of {', '.join(choices)}")
         for name in ("epochs", "batch_size", "steps_per_execution"):
             self._require(getattr(self, name) >= 1, name, ">= 1")
@@ -140,14 +163,52 @@ class Config:
             value = getattr(self, name)
             self._require(value > 0, name, "a finite number > 0")
         self._require(0 <= self.seed < 2**31, "seed", "in 0..2^31-1")
-        for name in ("weight_n", "activation_n"):
-            self._require(
-                0 <= getattr(self, name) <= 7,
-                name,
-                "in 0..7 (0 is binary, 1 ternary, n has 2^n + 1 levels)",
-            )
+        self._check_spaces()
         self._check_learning()
         self._check_zero_window()
+
+    def _check_spaces(self) -> None:
+        from gxnor_tf import presets
+        from gxnor_tf.discrete_space import MAX_N
+
+        default = "gxnor" if self.discrete else FLOAT
+        preset = presets.get(self.preset or default)
+        for name, space in (
+            ("weight_n", preset.weight_space),
+            ("activation_n", preset.activation_space),
+        ):
+            if getattr(self, name) is None:
+                value = FLOAT if space is None else space.n
+                object.__setattr__(self, name, value)
+            value = getattr(self, name)
+            self._require(
+                value == FLOAT or 0 <= value <= MAX_N,
+                name,
+                f"in 0..{MAX_N} (0 is binary, 1 ternary, n has 2^n + 1 "
+                "levels) or float",
+            )
+            self._require(
+                self.discrete or value == FLOAT,
+                name,
+                "float, or left out, with discrete=False",
+            )
+        # A short form: what it stands for decides the result, and whether a
+        # run can be continued.
+        object.__setattr__(self, "preset", None)
+
+    @property
+    def weight_space(self) -> "DiscreteSpace | None":
+        """Space of the weights, None for full precision."""
+        from gxnor_tf import get_space
+
+        return get_space(self.weight_n)
+
+    @property
+    def activation_space(self) -> "DiscreteSpace | None":
+        """Space of the activations, None for ReLU."""
+        from gxnor_tf import get_space
+
+        return get_space(self.activation_n)
 
     def _check_learning(self) -> None:
         if self.final_learning_rate is None:
@@ -172,6 +233,13 @@ class Config:
             self._require(0 <= self.momentum < 1, "momentum", "in [0, 1)")
 
     def _check_zero_window(self) -> None:
+        if self.activation_n == FLOAT:
+            self._require(
+                self.zero_window is None,
+                "zero_window",
+                "left out with activation_n=float, which is ReLU",
+            )
+            return
         if self.zero_window is None:
             default = 0.0 if self.activation_n == 0 else 0.5
             object.__setattr__(self, "zero_window", default)
@@ -281,14 +349,21 @@ def from_recipe(net: str, recipe: str = "default", **settings: Any) -> Config:
     chosen = RECIPES[net][recipe]
     # Another step rule or activation brings its own dependent default along;
     # the recipe's may not even be allowed with it.
-    dependent = {"step_rule": "momentum", "activation_n": "zero_window"}
-    dropped = {
-        name
-        for setting, name in dependent.items()
-        if settings.get(setting, chosen.get(setting)) != chosen.get(setting)
-    }
+    dropped = set()
+    step_rule = chosen.get("step_rule")
+    if settings.get("step_rule", step_rule) != step_rule:
+        dropped.add("momentum")
+    if _activation_n(chosen | settings) != _activation_n(chosen):
+        dropped.add("zero_window")
     chosen = {k: v for k, v in chosen.items() if k not in dropped}
     return Config(net=net, recipe=recipe, **(chosen | settings))
+
+
+def _activation_n(settings: dict[str, Any]) -> int | str | None:
+    names = ("discrete", "preset", "activation_n")
+    return Config(
+        **{name: settings[name] for name in names if name in settings}
+    ).activation_n
 
 
 def define_flags(net: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
@@ -340,6 +415,10 @@ def define_flags(net: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
             flags.DEFINE_enum(
                 field.name, None, choices, text, flag_values=flag_values
             )
+        elif field.metadata["space"]:
+            flags.DEFINE(
+                SpaceParser(), field.name, None, text, flag_values=flag_values
+            )
         else:
             define = {
                 bool: flags.DEFINE_bool,
@@ -364,6 +443,25 @@ def from_flags(net: str, flag_values: flags.FlagValues = flags.FLAGS) -> Config:
     return from_recipe(net, **given)
 
 
+class SpaceParser(flags.ArgumentParser[int | str]):
+    """Reads the n of a space, or `float`."""
+
+    syntactic_help = "an integer or `float`"
+
+    def parse(self, argument: str) -> int | str:
+        """The integer or the word."""
+        if argument == FLOAT:
+            return FLOAT
+        try:
+            return int(argument)
+        except ValueError:
+            raise ValueError("must be an integer or `float`") from None
+
+    def flag_type(self) -> str:
+        """For help texts."""
+        return "integer or `float`"
+
+
 def _plain_type(field: dataclasses.Field[Any]) -> type:
     """The type of a field, without the `| None`."""
     if isinstance(field.type, types.UnionType):
@@ -375,6 +473,8 @@ def _checked_type(field: dataclasses.Field[Any], value: Any) -> Any:
     wanted = _plain_type(field)
     if value is None and field.default is None:
         return None
+    if field.metadata["space"] and value == FLOAT:
+        return value
     if wanted is float and type(value) is int:
         value = float(value)
     if type(value) is not wanted:

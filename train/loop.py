@@ -254,7 +254,7 @@ def _fit(
 ) -> None:
     first_epoch = len(progress.rows)
     keepers: list[keras.callbacks.Callback] = [EpochKeeper(folder, progress)]
-    if config.discrete:
+    if config.weight_space is not None:
         # Before the keeper, which writes what this adds to the logs.
         keepers.insert(0, gxnor_tf.callbacks.TransitionMonitor())
     model.fit(

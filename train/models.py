@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks, each in discrete and in float32 form."""
+"""The networks, with weights and activations of any space."""
 
 import math
 from collections.abc import Callable
@@ -23,13 +23,21 @@ class LayerFactory:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._weight_space = gxnor_tf.DiscreteSpace(config.weight_n)
 
-    def _initializer(self) -> keras.initializers.Initializer:
-        """A new one for each layer, lest all draw the same numbers."""
-        if self._config.initial_weights == "rounded":
-            return keras.initializers.RandomUniform(-1, 1)
-        return gxnor_tf.initializers.DiscreteUniform(self._weight_space)
+    def _weights(self) -> dict[str, Any]:
+        """Arguments of a layer; each gets an initializer of its own.
+
+        Otherwise all layers would draw the same numbers.
+        """
+        space = self._config.weight_space
+        initializer: Any = None  # Keras' own for float weights
+        if space is not None:
+            initializer = (
+                keras.initializers.RandomUniform(-1, 1)
+                if self._config.initial_weights == "rounded"
+                else gxnor_tf.initializers.DiscreteUniform(space)
+            )
+        return {"weight_space": space, "kernel_initializer": initializer}
 
     def scaled(self, channels: int) -> int:
         """A number of filters or units times `config.width`, at least 1."""
@@ -38,29 +46,23 @@ class LayerFactory:
     def conv(
         self, name: str, filters: int, kernel_size: int, padding: str = "valid"
     ) -> keras.layers.Layer:
-        """A convolution without bias, discrete or float32."""
+        """A convolution without bias."""
         if self._config.discrete:
             return gxnor_tf.DiscreteConv2D(
                 filters,
                 kernel_size,
                 padding=padding,
-                weight_space=self._weight_space,
-                kernel_initializer=self._initializer(),
                 name=name,
+                **self._weights(),
             )
         return keras.layers.Conv2D(
             filters, kernel_size, padding=padding, use_bias=False, name=name
         )
 
     def dense(self, name: str, units: int) -> keras.layers.Layer:
-        """A fully connected layer without bias, discrete or float32."""
+        """A fully connected layer without bias."""
         if self._config.discrete:
-            return gxnor_tf.DiscreteDense(
-                units,
-                weight_space=self._weight_space,
-                kernel_initializer=self._initializer(),
-                name=name,
-            )
+            return gxnor_tf.DiscreteDense(units, name=name, **self._weights())
         return keras.layers.Dense(units, use_bias=False, name=name)
 
     def norm(self, name: str) -> keras.layers.Layer:
@@ -70,11 +72,11 @@ class LayerFactory:
         )
 
     def activation(self, name: str) -> keras.layers.Layer:
-        """The discrete activation, or ReLU in the float32 network."""
+        """The discrete activation, or ReLU in full precision."""
         if not self._config.discrete:
             return keras.layers.ReLU(name=name)
         return gxnor_tf.DiscreteActivation(
-            gxnor_tf.DiscreteSpace(self._config.activation_n),
+            self._config.activation_space,
             zero_window=self._config.zero_window,
             derivative=self._config.derivative,
             derivative_width=self._config.derivative_width,
@@ -141,6 +143,8 @@ def optimizer(
 ) -> keras.optimizers.Optimizer:
     """The optimizer of a run, its learning rate decaying exponentially.
 
+    `DiscreteStateTransition` for discrete weights, Adam for float ones.
+
     Args:
         config: The settings of the run.
         steps_per_epoch: Steps of an epoch.
@@ -150,7 +154,7 @@ def optimizer(
         decay_steps=config.epochs * steps_per_epoch,
         decay_rate=config.final_learning_rate / config.learning_rate,
     )
-    if not config.discrete:
+    if config.weight_space is None:
         return keras.optimizers.Adam(learning_rate)
     return gxnor_tf.DiscreteStateTransition(
         learning_rate,

@@ -8,6 +8,7 @@ import math
 import pytest
 from absl import flags
 
+from gxnor_tf import presets
 from train import config
 from train.errors import UserError
 
@@ -33,7 +34,7 @@ def test_every_setting_has_a_flag_and_help():
         *("derivative_width", "transition_gain", "step_rule", "discrete"),
         *("jit_compile", "steps_per_execution", "distribute", "resume"),
         *("dataset", "data_dir", "width", "recipe", "final_learning_rate"),
-        *("momentum", "initial_weights"),
+        *("momentum", "initial_weights", "preset"),
     }
     assert set(values) == wanted
     assert all(values[name].help for name in wanted)
@@ -62,6 +63,9 @@ def test_a_flag_equal_to_the_class_default_still_overrides_the_recipe():
         ("--nodiscrete", "discrete", False),
         ("--jit_compile", "jit_compile", True),
         ("--weight_n=0", "weight_n", 0),
+        ("--weight_n=float", "weight_n", "float"),
+        ("--activation_n=float", "activation_n", "float"),
+        ("--activation_n=3", "activation_n", 3),
         ("--learning_rate=1", "learning_rate", 1.0),
         ("--distribute=mirrored", "distribute", "mirrored"),
         ("--derivative=triangular", "derivative", "triangular"),
@@ -75,7 +79,8 @@ def test_flag_values(argument, name, value):
 
 @pytest.mark.parametrize(
     "argument",
-    ["--step_rule=rmsprop", "--recipe=best", "--epochs=2.5", "--distribute=x"],
+    ["--step_rule=rmsprop", "--recipe=best", "--epochs=2.5", "--distribute=x"]
+    + ["--weight_n=ternary", "--activation_n=0.5", "--preset=xnor"],
 )
 def test_wrong_flag_values_are_refused_by_the_parser(argument):
     with pytest.raises(flags.IllegalFlagValueError):
@@ -103,6 +108,65 @@ def test_another_step_rule_or_activation_fits_any_recipe():
     assert parse("--recipe=paper", "--step_rule=sgd").momentum is None
     assert parse("--recipe=paper", "--step_rule=momentum").momentum == 0.99
     assert parse("--recipe=paper", "--activation_n=0").zero_window == 0
+    assert parse("--recipe=paper", "--preset=bnn").zero_window == 0
+    assert parse("--recipe=paper", "--preset=twn").zero_window is None
+    assert parse("--recipe=paper", "--discrete=false").zero_window is None
+    assert parse("--recipe=paper", "--preset=gxnor").zero_window == 1.0
+    assert parse("--recipe=paper", "--activation_n=1").zero_window == 1.0
+
+
+def test_every_preset_of_the_library_has_its_flag_value():
+    (field,) = [
+        field
+        for field in dataclasses.fields(config.Config)
+        if field.name == "preset"
+    ]
+    assert field.metadata["choices"] == tuple(presets.PRESETS)
+
+
+CASES = {
+    "float": ("float", "float", None),
+    "bwn": (0, "float", None),
+    "twn": (1, "float", None),
+    "bnn": (0, 0, 0.0),
+    "gxnor": (1, 1, 0.5),
+}
+
+
+@pytest.mark.parametrize("preset", CASES)
+def test_presets(preset):
+    made = parse(f"--preset={preset}")
+    found = (made.weight_n, made.activation_n, made.zero_window)
+    assert found == CASES[preset]
+    wanted = presets.get(preset)
+    assert made.weight_space == wanted.weight_space
+    assert made.activation_space == wanted.activation_space
+    # The same settings in other words are the same run.
+    weight_n, activation_n, _ = CASES[preset]
+    assert made == parse(
+        f"--weight_n={weight_n}", f"--activation_n={activation_n}"
+    )
+    assert config.Config.from_json(made.to_json()) == made
+
+
+def test_explicit_spaces_beat_the_preset():
+    made = parse("--preset=bnn", "--activation_n=2")
+    assert (made.weight_n, made.activation_n) == (0, 2)
+    assert made.zero_window == 0.5
+    made = parse("--preset=float", "--weight_n=3")
+    assert (made.weight_n, made.activation_n) == (3, "float")
+
+
+def test_without_discrete_all_is_float():
+    made = parse("--discrete=false")
+    assert (made.weight_n, made.activation_n) == ("float", "float")
+    # Plain Keras layers are not the library's layers in full precision.
+    assert made.differences(parse("--preset=float")) == ["discrete"]
+    assert parse("--discrete=false", "--preset=float") == made
+    with pytest.raises(UserError, match="`weight_n` must be float.*weight_n=1"):
+        parse("--discrete=false", "--preset=gxnor")
+    with pytest.raises(UserError, match="`activation_n` must be float.*=2"):
+        parse("--discrete=false", "--activation_n=2")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +175,13 @@ def test_another_step_rule_or_activation_fits_any_recipe():
         ({"weight_n": 8}, r"`weight_n` must be in 0\.\.7.*weight_n=8"),
         ({"weight_n": -1}, "`weight_n`.*weight_n=-1"),
         ({"activation_n": 9}, r"`activation_n` must be in 0\.\.7"),
+        ({"weight_n": "ternary"}, "`weight_n` must be of type int"),
+        ({"weight_n": True}, "`weight_n` must be of type int"),
+        ({"preset": "xnor"}, "`preset` must be one of float, bwn"),
+        (
+            {"activation_n": "float", "zero_window": 0.5},
+            "`zero_window` must be left out.*ReLU",
+        ),
         ({"zero_window": -0.1}, "`zero_window` must be >= 0.*-0.1"),
         ({"zero_window": math.nan}, "`zero_window` must be a finite"),
         ({"activation_n": 0, "zero_window": 0.5}, "`zero_window` must be 0"),

@@ -135,3 +135,53 @@ def test_settings_reach_the_optimizer(settings, bytes_per_weight):
 def test_float32_net_is_trained_by_adam():
     optimizer = models.optimizer(config.Config(discrete=False), 1)
     assert isinstance(optimizer, keras.optimizers.Adam)
+
+
+def test_full_precision_in_the_library_s_layers():
+    model = build(preset="float")
+    plain = build(discrete=False)
+    assert [w.shape for w in model.weights] == [w.shape for w in plain.weights]
+    assert {w.dtype for w in model.weights} == {"float32"}
+    x = np.random.default_rng(0).normal(size=(2, 28, 28, 1)).astype("float32")
+    plain.set_weights(model.get_weights())
+    np.testing.assert_allclose(model(x), plain(x), rtol=1e-5, atol=1e-5)
+    optimizer = models.optimizer(config.Config(preset="float"), 1)
+    assert isinstance(optimizer, keras.optimizers.Adam)
+
+
+@pytest.mark.parametrize(
+    ("weight_n", "activation_n"),
+    [(0, "float"), (1, "float"), (0, 0), (1, 1), (2, 3), ("float", 1)],
+)
+def test_every_case_trains(weight_n, activation_n):
+    made = config.Config(
+        weight_n=weight_n,
+        activation_n=activation_n,
+        width=0.1,
+        learning_rate=0.3,
+    )
+    keras.utils.set_random_seed(0)
+    model = models.build(made, (16, 16, 1), 4)
+    model.compile(models.optimizer(made, 9), "squared_hinge", jit_compile=False)
+    names = ("conv1", "conv2", "dense1", "dense2")
+    kernels = [model.get_layer(name).kernel for name in names]
+    dtype = "float32" if weight_n == "float" else "int8"
+    assert {kernel.dtype for kernel in kernels} == {dtype}
+    before = [kernel.numpy() for kernel in kernels]
+    x = np.random.default_rng(0).normal(size=(8, 16, 16, 1)).astype("float32")
+    model.fit(x, np.ones((8, 4)), epochs=2, verbose=0)
+    for old, kernel in zip(before, kernels, strict=True):
+        assert (kernel.numpy() != old).any()
+    y = model.get_layer("activation1")(x)
+    space = made.activation_space
+    if space is None:
+        assert (y.numpy() == np.maximum(x, 0)).all()
+    else:
+        assert set(np.unique(y)) <= set(space.values)
+
+
+@pytest.mark.parametrize("initial_weights", ["uniform", "rounded"])
+def test_initial_weights_do_not_matter_for_float(initial_weights):
+    model = build(preset="float", initial_weights=initial_weights)
+    initializer = model.get_layer("conv1").kernel_initializer
+    assert isinstance(initializer, keras.initializers.GlorotUniform)
