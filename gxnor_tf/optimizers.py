@@ -218,8 +218,14 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
 
     @property
     def state_bytes_per_weight(self) -> float:
-        """Bytes of training state per discrete weight: int8 and moments."""
-        return 1.0 + 4.0 * len(self.step_rule.moment_names)
+        """Bytes of training state per discrete weight.
+
+        One for the int8 state, four for each moment and, with gradient
+        accumulation, for the accumulator.
+        """
+        floats = len(self.step_rule.moment_names)
+        floats += bool(self.gradient_accumulation_steps)
+        return 1.0 + 4.0 * floats
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -297,7 +303,24 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         grads: list[tf.Tensor],
         trainable_variables: list[keras.Variable] | None = None,
     ) -> None:
-        """Updates all variables with their gradients."""
+        """Updates all variables with their gradients.
+
+        Args:
+            grads: Gradients, those of discrete variables float32.
+            trainable_variables: Their variables; may be left out once the
+                optimizer is built.
+
+        Raises:
+            ValueError: With gradient accumulation on more than one replica.
+        """
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if self.gradient_accumulation_steps and replicas > 1:
+            raise ValueError(
+                "`gradient_accumulation_steps` works on one replica only, a "
+                "limit of Keras on TensorFlow. Use a larger batch. Received: "
+                f"gradient_accumulation_steps="
+                f"{self.gradient_accumulation_steps} on {replicas} replicas"
+            )
         super().apply(grads, trainable_variables)
         # Bias correction of the continuous optimizer counts the same steps.
         self.continuous_optimizer.iterations.assign(self.iterations)
