@@ -62,6 +62,7 @@ class DiscreteVariable(keras.Variable):
         self.space = space
         if not callable(initializer):
             self._check(initializer, name or "variable")
+        _compat.let_int8_be_broadcast(tf.distribute.get_strategy())
         super().__init__(
             initializer,
             shape=shape,
