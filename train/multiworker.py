@@ -52,6 +52,7 @@ class Team:
         self._local_replicas = strategy.num_replicas_in_sync // len(
             cluster.addresses
         )
+        self._total = tf.function(self._sum_in_graph)
 
     @property
     def is_chief(self) -> bool:
@@ -159,8 +160,8 @@ class Team:
             callbacks: Callbacks, called in every process.
             verbose: 0, 1 or 2, as in `model.fit`.
         """
-        with _lost_workers(), self._strategy.scope():
-            twin = build()
+        with _lost_workers():
+            twin = _Twin(self._strategy, model, build)
         watching = keras.callbacks.CallbackList(
             callbacks,
             add_progbar=verbose > 0,
@@ -177,7 +178,7 @@ class Team:
 
         @tf.function
         def train(batch: Any) -> None:
-            self._strategy.run(twin.train_step, args=(batch,))
+            self._strategy.run(twin.model.train_step, args=(batch,))
 
         model.stop_training = False
         logs: dict[str, float] = {}
@@ -185,14 +186,14 @@ class Team:
         for epoch in range(first_epoch, epochs):
             watching.on_epoch_begin(epoch)
             with _lost_workers():
-                self._copy_to_twin(model, twin)
-                twin.reset_metrics()
+                twin.receive()
+                twin.model.reset_metrics()
                 for number in range(steps):
                     watching.on_train_batch_begin(number)
                     train(next(shares))
                     watching.on_train_batch_end(number)
-                logs = _numbers(twin.get_metrics_result())
-                self._copy_from_twin(model, twin)
+                logs = _numbers(twin.model.get_metrics_result())
+                twin.give_back()
             found = model.evaluate(validation, verbose=0, return_dict=True)
             logs |= {f"val_{k}": v for k, v in _numbers(found).items()}
             watching.on_epoch_end(epoch, logs)
@@ -203,49 +204,73 @@ class Team:
 
     def _sum(self, value: Any) -> Any:
         """The sum of integers over all processes; exact, so any bytes pass."""
-
-        @tf.function
-        def total(value: tf.Tensor) -> tf.Tensor:
-            def once() -> tf.Tensor:
-                context = tf.distribute.get_replica_context()
-                local = context.replica_id_in_sync_group
-                first = tf.equal(local % self._local_replicas, 0)
-                return tf.where(first, value, tf.zeros_like(value))
-
-            return self._strategy.reduce(
-                "SUM", self._strategy.run(once), axis=None
-            )
-
         with _lost_workers():
-            return total(tf.constant(value)).numpy()
+            return self._total(tf.constant(value)).numpy()
 
-    def _copy_to_twin(self, model: keras.Model, twin: keras.Model) -> None:
+    def _sum_in_graph(self, value: tf.Tensor) -> tf.Tensor:
+        def once() -> tf.Tensor:
+            replica = tf.distribute.get_replica_context()
+            rank = replica.replica_id_in_sync_group
+            first = tf.equal(rank % self._local_replicas, 0)
+            return tf.where(first, value, tf.zeros_like(value))
+
+        return self._strategy.reduce("SUM", self._strategy.run(once), axis=None)
+
+
+class _Twin:
+    """A model of the strategy, and its values from and to an ordinary one."""
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        model: keras.Model,
+        build: Callable[[], keras.Model],
+    ) -> None:
+        self._strategy = strategy
+        self._ordinary = model
+        with strategy.scope():
+            self.model = build()
+        # What every replica measures by itself, such as moving averages.
+        self._measured = [
+            (ordinary, own)
+            for ordinary, own in zip(
+                model.weights, self.model.weights, strict=True
+            )
+            if not own.trainable and "float" in own.dtype
+        ]
+        self._means = tf.function(self._reduce_measured)
+
+    def receive(self) -> None:
+        """Takes the values of the ordinary model."""
         with self._strategy.scope():
-            for variable, same in _pairs(model, twin):
-                same.assign(variable.numpy())
+            for ordinary, own in self._pairs():
+                own.assign(ordinary.numpy())
 
-    def _copy_from_twin(self, model: keras.Model, twin: keras.Model) -> None:
-        for variable, same in _pairs(model, twin):
-            variable.assign(same.numpy())
-        averaged = [
-            (variable, same)
-            for variable, same in zip(model.weights, twin.weights, strict=True)
-            if not same.trainable and "float" in same.dtype
+    def give_back(self) -> None:
+        """Gives the values to it, the measured ones averaged."""
+        for ordinary, own in self._pairs():
+            ordinary.assign(own.numpy())
+        means = self._means() if self._measured else []
+        for (ordinary, _), mean in zip(self._measured, means, strict=True):
+            ordinary.assign(mean.numpy())
+
+    def _reduce_measured(self) -> list[tf.Tensor]:
+        values = self._strategy.run(
+            lambda: [tf.identity(own.value) for _, own in self._measured]
+        )
+        return [
+            self._strategy.reduce("MEAN", value, axis=None) for value in values
         ]
 
-        @tf.function
-        def means() -> list[tf.Tensor]:
-            return [
-                self._strategy.reduce(
-                    "MEAN",
-                    self._strategy.run(lambda s=s: s.value + 0),
-                    axis=None,
-                )
-                for _, s in averaged
-            ]
-
-        for (variable, _), mean in zip(averaged, means(), strict=True):
-            variable.assign(mean.numpy())
+    def _pairs(self) -> Iterator[tuple[keras.Variable, keras.Variable]]:
+        for one, other in (
+            (self._ordinary.weights, self.model.weights),
+            (
+                self._ordinary.optimizer.variables,
+                self.model.optimizer.variables,
+            ),
+        ):
+            yield from zip(one, other, strict=True)
 
 
 def join(batch_size: int) -> Team:
@@ -262,6 +287,8 @@ def join(batch_size: int) -> Team:
             split evenly.
     """
     cluster = Cluster.from_environment()
+    # It notes every graph with a collective operation, one line each.
+    tf.get_logger().setLevel("WARNING")
     with _lost_workers():
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     team = Team(cluster, strategy)
@@ -308,16 +335,6 @@ def _share_of(
             tf.reshape(p, [local, -1, *p.shape[1:]]) for p in parts
         )
     ).unbatch()
-
-
-def _pairs(
-    model: keras.Model, twin: keras.Model
-) -> Iterator[tuple[keras.Variable, keras.Variable]]:
-    for one, other in (
-        (model.weights, twin.weights),
-        (model.optimizer.variables, twin.optimizer.variables),
-    ):
-        yield from zip(one, other, strict=True)
 
 
 def _numbers(logs: dict[str, Any]) -> dict[str, float]:
