@@ -22,5 +22,6 @@ from gxnor_tf.layers import DiscreteSeparableConv2D as DiscreteSeparableConv2D
 from gxnor_tf.optimizers import (
     DiscreteStateTransition as DiscreteStateTransition,
 )
+from gxnor_tf.random_jump import RandomJump as RandomJump
 
 __version__ = "0.1.0"

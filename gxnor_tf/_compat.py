@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few names of Keras that are not public, each with its reason."""
+"""The few things that no public name does, each with its reason."""
 
+import inspect
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 
 def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
@@ -14,3 +16,58 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
     finds its state by `_get_variable_index`; there is no public name for it.
     """
     return int(optimizer._get_variable_index(variable))
+
+
+def asking_optimizer() -> keras.optimizers.Optimizer | None:
+    """The optimizer from whose code this is called, if it is from one.
+
+    A variable cannot learn by a public name which optimizer is about to
+    change it: Keras reads its properties, and passes nothing. An ordinary
+    optimizer must be told apart from a `LossScaleOptimizer` around the right
+    one, which reads the same before that one starts, in threads and graphs of
+    its own. The innermost method of an optimizer on the stack is the answer
+    in all of these.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        asking = frame.f_locals.get("self")
+        if isinstance(asking, keras.optimizers.Optimizer):
+            return asking
+        frame = frame.f_back
+    return None
+
+
+def let_int8_be_broadcast(strategy: tf.distribute.Strategy) -> None:
+    """Makes a multi-worker strategy able to create int8 variables.
+
+    It sends the first worker's initial values to the others, and TensorFlow
+    2.21 has no CPU kernel that broadcasts int8 ("No OpKernel was registered to
+    support Op 'CollectiveBcastSend'"). They are sent as int32 instead. There
+    is no public hook between the initializer and that broadcast.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+    extended = strategy.extended
+    original = extended._get_variable_creator_initial_value
+    if getattr(original, "broadcasts_int8", False):
+        return
+
+    def creator(
+        replica_id: int, device: Any, primary_var: Any, **kwargs: Any
+    ) -> Any:
+        initial = kwargs["initial_value"]
+        # Other replicas of a worker copy the first one's variable.
+        if replica_id != 0 or kwargs.get("dtype") != tf.int8:
+            return original(replica_id, device, primary_var, **kwargs)
+
+        def as_int32() -> tf.Tensor:
+            return tf.cast(
+                initial() if callable(initial) else initial, tf.int32
+            )
+
+        kwargs |= {"initial_value": as_int32, "dtype": tf.int32}
+        receive = original(replica_id, device, primary_var, **kwargs)
+        return lambda: tf.cast(receive(), tf.int8)
+
+    creator.broadcasts_int8 = True  # type: ignore[attr-defined]
+    extended._get_variable_creator_initial_value = creator

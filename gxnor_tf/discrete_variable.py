@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gxnor_tf import _compat
 from gxnor_tf.discrete_space import DiscreteSpace
 
 
@@ -20,6 +21,9 @@ class DiscreteVariable(keras.Variable):
     to a forward pass and carries a gradient back to the int8 variable, so
     that a plain `tape.gradient(loss, model.trainable_weights)`, and with it
     plain `model.fit`, works in eager mode, graphs and XLA.
+
+    Only an optimizer that makes discrete transitions may train it,
+    `gxnor_tf.DiscreteStateTransition`; any other one is refused.
 
     Every assignment of a concrete value is checked against the space (it is
     how `set_weights` and loading arrive here). The optimizer's updates, which
@@ -34,7 +38,8 @@ class DiscreteVariable(keras.Variable):
         name: Name of the variable.
 
     Raises:
-        ValueError: If assigned states lie outside the space.
+        ValueError: If assigned states lie outside the space, or an optimizer
+            wants to train the variable that cannot.
 
     Example:
 
@@ -57,6 +62,7 @@ class DiscreteVariable(keras.Variable):
         self.space = space
         if not callable(initializer):
             self._check(initializer, name or "variable")
+        _compat.let_int8_be_broadcast(tf.distribute.get_strategy())
         super().__init__(
             initializer,
             shape=shape,
@@ -65,6 +71,34 @@ class DiscreteVariable(keras.Variable):
             autocast=False,
             name=name,
         )
+
+    @property
+    def overwrite_with_gradient(self) -> bool:
+        """False; an error if an optimizer asks that cannot train states.
+
+        Every Keras optimizer reads this of every variable before it changes
+        any. Rounded to int8, an ordinary step would do nothing or destroy the
+        weights, mostly without a word.
+        """
+        optimizer = _compat.asking_optimizer()
+        if optimizer is not None and not _moves_discrete(optimizer):
+            kind = type(optimizer).__name__
+            raise ValueError(
+                f"{kind} cannot train `{self.path}`, which holds int8 states "
+                f"of {self.space}. Use gxnor_tf.DiscreteStateTransition"
+                f"(continuous_optimizer={kind}(...)): it moves the discrete "
+                "weights, and leaves all other variables to the "
+                f"`continuous_optimizer`. Received: optimizer={kind}"
+            )
+        return False
+
+    @overwrite_with_gradient.setter
+    def overwrite_with_gradient(self, value: bool) -> None:
+        if value:
+            raise ValueError(
+                f"`{self.path}` holds int8 states, and a gradient is none. "
+                f"Received: overwrite_with_gradient={value}"
+            )
 
     def assign(self, value: Any) -> Any:
         """Assigns states; concrete values are checked against the space."""
@@ -126,3 +160,11 @@ class DiscreteVariable(keras.Variable):
             f"{shown}. To convert real values use "
             "`space.nearest_states(values)`."
         )
+
+
+def _moves_discrete(optimizer: Any) -> bool:
+    """Whether an optimizer is, or hands its gradients to, one that may."""
+    if getattr(optimizer, "moves_discrete_variables", False):
+        return True
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return inner is not None and _moves_discrete(inner)

@@ -2,21 +2,33 @@
 """The Keras optimizer that trains discrete weights in place."""
 
 import math
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from gxnor_tf import _compat, step_rules, transitions
+from gxnor_tf import _compat, schedules, step_rules, transitions
 from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.overrides import Overrides, TransitionSettings
+from gxnor_tf.overrides import from_config as overrides_from_config
 
 _UNSUPPORTED = {
-    "weight_decay": "a state cannot shrink a little",
-    "use_ema": "an average of states is no state",
-    "gradient_accumulation_steps": (
-        "Keras would accumulate in int8; use a larger batch, or beta_1"
+    "weight_decay": (
+        "a state cannot shrink a little. For layers with float weights use "
+        "`kernel_regularizer`"
+    ),
+    "use_ema": (
+        "an average of states is no state, and averages of the continuous "
+        "variables alone would not fit the weights. Keep the best epoch with "
+        "`keras.callbacks.ModelCheckpoint` instead"
     ),
 }
+
+# Under this key the saved state says which step rule it belongs to.
+_RULE_KEY = "step_rule"
 
 # What an inner optimizer does outside of `update_step`, where it would be
 # lost without a word.
@@ -53,7 +65,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         step_rule: `"momentum"` (moving average of the gradient, normalised by
             its RMS; 5 bytes per weight), `"adam"` (the rule of the paper's
             code; 9 bytes) or `"sgd"` (normalised gradient; 1 byte).
-        transition_gain: m > 0 in `tanh(m |residue| / step)`.
+        transition_gain: m in `tanh(m |residue| / step)`: a number > 0, or a
+            schedule (a Keras learning rate schedule, or another callable that
+            maps the tensor `iterations` to a number; where that is not > 0
+            no weight makes a random hop). A number can be changed at any time
+            by assigning to the attribute.
         seed: Integer seed of the transitions.
         beta_1: Decay of the first moment. Default 0.99 for momentum, 0.9 for
             adam.
@@ -62,12 +78,23 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         continuous_optimizer: A Keras optimizer for all other variables, with
             its own learning rate. Default: Adam, at this optimizer's learning
             rate.
+        overrides: Settings of single discrete variables by pattern, such as
+            `{"conv1/": {"learning_rate_multiplier": 0.5, "beta_1": 0.9}}`.
+            The first pattern that `re.search` finds in a variable's path
+            decides; it may set `learning_rate_multiplier`,
+            `transition_gain`, `beta_1`, `beta_2` and `epsilon`.
         name: Name of the optimizer.
-        **kwargs: Clipping arguments of every Keras optimizer (`clipnorm`,
-            `clipvalue`, `global_clipnorm`) and `loss_scale_factor`.
+        **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm` (over discrete
+            and continuous variables together),
+            `gradient_accumulation_steps` and `loss_scale_factor` of every
+            Keras optimizer. Clipping matters less than elsewhere: a step
+            rule normalises, so it only limits what one step can contribute
+            to the moments.
 
     Raises:
-        ValueError: If an argument is out of range or not supported.
+        ValueError: If an argument is out of range or not supported. In
+            `build()`, if a pattern of `overrides` matches no discrete
+            variable.
 
     Example:
 
@@ -83,24 +110,29 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     - [Deng et al., 2018](https://arxiv.org/abs/1705.09283), section 2.4.
     """
 
+    # What `DiscreteVariable` asks of an optimizer that wants to change it.
+    moves_discrete_variables = True
+
     def __init__(
         self,
         learning_rate: Any = 0.01,
         step_rule: str = "momentum",
-        transition_gain: float = 3.0,
+        transition_gain: schedules.Schedule = 3.0,
         seed: int = 0,
         beta_1: float | None = None,
         beta_2: float | None = None,
         epsilon: float | None = None,
         continuous_optimizer: keras.optimizers.Optimizer | None = None,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
         name: str = "discrete_state_transition",
         **kwargs: Any,
     ) -> None:
         for feature, reason in _UNSUPPORTED.items():
-            if kwargs.get(feature):
+            # Off may also be given as 0 or False.
+            if kwargs.pop(feature, None):
                 raise ValueError(
                     f"`{feature}` is not supported by {type(self).__name__}: "
-                    f"{reason}. Received: {feature}={kwargs[feature]}"
+                    f"{reason}."
                 )
         if isinstance(learning_rate, (int, float)) and not (
             math.isfinite(learning_rate) and learning_rate >= 0
@@ -118,22 +150,34 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 "`seed` must be an integer in 0..2^63-1. "
                 f"Received: seed={seed!r}"
             )
-        if not (math.isfinite(transition_gain) and transition_gain > 0):
-            raise ValueError(
-                "`transition_gain` must be a finite number > 0. "
-                f"Received: transition_gain={transition_gain}"
-            )
+        transition_gain = schedules.checked("transition_gain", transition_gain)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self._config: dict[str, Any] = {
             "step_rule": step_rule,
-            "transition_gain": transition_gain,
             "seed": seed,
             "beta_1": beta_1,
             "beta_2": beta_2,
             "epsilon": epsilon,
         }
-        self.step_rule = step_rules.get(
-            step_rule, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
+        rule_settings = {
+            "beta_1": beta_1,
+            "beta_2": beta_2,
+            "epsilon": epsilon,
+        }
+        self.step_rule = step_rules.get(step_rule, **rule_settings)
+        self._overrides = Overrides(overrides, step_rule, rule_settings)
+        # A number is held in a variable, like Keras' learning rate, so that a
+        # compiled step sees it change.
+        self._gain = (
+            transition_gain
+            if callable(transition_gain)
+            else self.add_variable(
+                (),
+                initializer=keras.initializers.Constant(transition_gain),
+                dtype="float32",
+                aggregation="only_first_replica",
+                name="transition_gain",
+            )
         )
         self._follow_learning_rate = continuous_optimizer is None
         self.continuous_optimizer = continuous_optimizer or (
@@ -149,19 +193,67 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 )
 
     @property
-    def transition_gain(self) -> float:
-        """m, fixed when the optimizer is made."""
-        return float(self._config["transition_gain"])
+    def transition_gain(self) -> Any:
+        """The gain m now: a variable, or the value of its schedule."""
+        if callable(self._gain):
+            return schedules.at(self._gain, self.iterations)
+        return self._gain
+
+    @transition_gain.setter
+    def transition_gain(self, value: schedules.Schedule) -> None:
+        if callable(self._gain):
+            raise ValueError(
+                "`transition_gain` was given as a schedule and cannot be set. "
+                "Give a number to set it during training. Received: "
+                f"transition_gain={value!r}"
+            )
+        value = schedules.checked("transition_gain", value)
+        if callable(value):
+            raise ValueError(
+                "`transition_gain` was given as a number and cannot become a "
+                "schedule. Give the schedule when the optimizer is made. "
+                f"Received: transition_gain={value!r}"
+            )
+        self._gain.assign(value)
 
     @property
     def state_bytes_per_weight(self) -> float:
-        """Bytes of training state per discrete weight: int8 and moments."""
-        return 1.0 + 4.0 * len(self.step_rule.moment_names)
+        """Bytes of training state per discrete weight.
+
+        One for the int8 state, four for each moment and, with gradient
+        accumulation, for the accumulator.
+        """
+        floats = len(self.step_rule.moment_names)
+        floats += bool(self.gradient_accumulation_steps)
+        return 1.0 + 4.0 * floats
 
     @property
     def variables(self) -> list[keras.Variable]:
         """All variables, those of the continuous optimizer included."""
         return [*super().variables, *self.continuous_optimizer.variables]
+
+    def add_variable_from_reference(
+        self,
+        reference_variable: Any,
+        name: str | None = None,
+        initializer: Any = "zeros",
+    ) -> keras.Variable:
+        """Creates an optimizer variable shaped like a model variable.
+
+        Keras makes its gradient accumulators with it, in the dtype of the
+        reference. Gradients of int8 variables are float32.
+        """
+        if not isinstance(reference_variable, DiscreteVariable):
+            return super().add_variable_from_reference(
+                reference_variable, name=name, initializer=initializer
+            )
+        path = reference_variable.path.replace("/", "_")
+        return self.add_variable(
+            reference_variable.shape,
+            initializer=initializer,
+            dtype="float32",
+            name=f"{path}_{name or 'var'}",
+        )
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Creates the moments and the inner optimizer's variables."""
@@ -172,28 +264,35 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 "`continuous_optimizer` was built for other variables. Give "
                 "every DiscreteStateTransition an optimizer of its own."
             )
+        discrete = {
+            index: variable
+            for index, variable in enumerate(variables)
+            if isinstance(variable, DiscreteVariable)
+        }
+        settings = self._overrides.assign([v.path for v in discrete.values()])
         super().build(variables)
+        self._settings: dict[int, TransitionSettings] = {}
         self._spaces: dict[int, Any] = {}
         self._moments: dict[int, list[keras.Variable]] = {}
         self._moved: dict[int, keras.Variable] = {}
         self._paths: dict[int, str] = {}
-        for index, variable in enumerate(variables):
-            if not isinstance(variable, DiscreteVariable):
-                continue
-            name = variable.path.replace("/", "_")
+        for (index, variable), own in zip(
+            discrete.items(), settings, strict=True
+        ):
+            self._settings[index] = own
             self._spaces[index] = variable.space
             self._paths[index] = variable.path
             self._moments[index] = [
-                self.add_variable(
-                    variable.shape, dtype="float32", name=f"{name}_{moment}"
-                )
+                self.add_variable_from_reference(variable, name=moment)
                 for moment in self.step_rule.moment_names
             ]
             self._moved[index] = self.add_variable(
-                (), dtype="float32", name=f"{name}_moved"
+                (),
+                dtype="float32",
+                name=f"{variable.path.replace('/', '_')}_moved",
             )
-        self._counted_steps = self.add_variable(
-            (), dtype="float32", name="counted_steps"
+        self._counted_from = self.add_variable(
+            (), dtype="int64", name="counted_from"
         )
         self.continuous_optimizer.build(
             [v for v in variables if not isinstance(v, DiscreteVariable)]
@@ -204,9 +303,25 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         grads: list[tf.Tensor],
         trainable_variables: list[keras.Variable] | None = None,
     ) -> None:
-        """Updates all variables with their gradients."""
+        """Updates all variables with their gradients.
+
+        Args:
+            grads: Gradients, those of discrete variables float32.
+            trainable_variables: Their variables; may be left out once the
+                optimizer is built.
+
+        Raises:
+            ValueError: With gradient accumulation on more than one replica.
+        """
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if self.gradient_accumulation_steps and replicas > 1:
+            raise ValueError(
+                "`gradient_accumulation_steps` works on one replica only, a "
+                "limit of Keras on TensorFlow. Use a larger batch. Received: "
+                f"gradient_accumulation_steps="
+                f"{self.gradient_accumulation_steps} on {replicas} replicas"
+            )
         super().apply(grads, trainable_variables)
-        self._counted_steps.assign_add(1.0)
         # Bias correction of the continuous optimizer counts the same steps.
         self.continuous_optimizer.iterations.assign(self.iterations)
 
@@ -222,12 +337,19 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 gradient, variable, learning_rate
             )
             return
+        settings = self._settings[index]
         moments = self._moments[index]
-        increment, new_moments = self.step_rule.increment(
+        increment, new_moments = settings.step_rule.increment(
             _finite(tf.cast(gradient, tf.float32)),
             tuple(tf.convert_to_tensor(m) for m in moments),
             self.iterations + 1,
-            tf.cast(learning_rate, tf.float32),
+            tf.cast(learning_rate, tf.float32)
+            * settings.learning_rate_multiplier,
+        )
+        gain = (
+            self.transition_gain
+            if settings.transition_gain is None
+            else schedules.at(settings.transition_gain, self.iterations)
         )
         for moment, new_moment in zip(moments, new_moments, strict=True):
             self.assign(moment, new_moment)
@@ -239,7 +361,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 variable.shape, self._config["seed"], index, self.iterations
             ),
             self._spaces[index],
-            self.transition_gain,
+            tf.convert_to_tensor(gain),
         )
         moved = tf.cast(tf.not_equal(states, new_states), tf.float32)
         self.assign(variable, new_states)
@@ -252,7 +374,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         """
         if not self.built:
             return {}
-        steps = max(float(self._counted_steps.numpy()), 1.0)
+        counted = int(self.iterations) - int(self._counted_from)
+        steps = max(counted, 1)
         return {
             self._paths[index]: float(moved.numpy()) / steps
             for index, moved in self._moved.items()
@@ -261,29 +384,98 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     def reset_transition_rates(self) -> None:
         """Starts counting transitions anew."""
         if self.built:
-            for variable in (*self._moved.values(), self._counted_steps):
-                variable.assign(0.0)
+            for moved in self._moved.values():
+                moved.assign(0.0)
+            self._counted_from.assign(self.iterations)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the state; Keras calls this when it saves a model."""
+        super().save_own_variables(store)
+        rule = self._config["step_rule"].encode()
+        store[_RULE_KEY] = np.frombuffer(rule, np.uint8)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads the state; Keras calls this when it loads a model.
+
+        Raises:
+            ValueError: If it is the state of another optimizer, step rule or
+                model. The optimizer is then unchanged.
+        """
+        keys = set(store.keys())
+        if not self.built and len(keys) != len(self.variables) + 1:
+            # As Keras does: a model that is not built yet starts anew.
+            warnings.warn(
+                f"The state of {type(self).__name__} is not loaded, because "
+                "it is not built.",
+                stacklevel=2,
+            )
+            return
+        rule = self._config["step_rule"]
+        if _RULE_KEY not in keys:
+            raise ValueError(
+                f"This is no saved state of {type(self).__name__}. "
+                "`keras.models.load_model(path, compile=False)` loads the "
+                "weights alone."
+            )
+        saved_rule = np.asarray(store[_RULE_KEY]).tobytes().decode()
+        if saved_rule != rule:
+            raise ValueError(
+                f"The saved state belongs to step_rule={saved_rule!r}. Make "
+                f"the optimizer with it. Received: step_rule={rule!r}"
+            )
+        wanted = {str(i): v for i, v in enumerate(self.variables)}
+        found = {k: np.asarray(store[k]) for k in keys - {_RULE_KEY}}
+        if found.keys() != wanted.keys():
+            raise ValueError(
+                f"The saved state has {len(found)} variables and this "
+                f"optimizer {len(wanted)}: it belongs to another model, or "
+                "to other settings (`gradient_accumulation_steps`, schedules "
+                "instead of numbers, `continuous_optimizer`)."
+            )
+        for key, variable in wanted.items():
+            if found[key].shape != tuple(variable.shape):
+                raise ValueError(
+                    f"The saved state of {variable.path} has the shape "
+                    f"{found[key].shape} instead of {tuple(variable.shape)}: "
+                    "it belongs to another model."
+                )
+        for key, variable in wanted.items():
+            variable.assign(found[key])
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""
         inner = None
         if not self._follow_learning_rate:
             inner = keras.optimizers.serialize(self.continuous_optimizer)
+        gain = self._gain if callable(self._gain) else float(self._gain)
         config: dict[str, Any] = super().get_config()
-        return config | self._config | {"continuous_optimizer": inner}
+        return (
+            config
+            | self._config
+            | {
+                "transition_gain": schedules.to_config(gain),
+                "continuous_optimizer": inner,
+                "overrides": self._overrides.get_config(),
+            }
+        )
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "DiscreteStateTransition":
         """Makes an optimizer from `get_config()`."""
-        inner = config.get("continuous_optimizer")
-        if inner is not None:
-            config = config | {
-                "continuous_optimizer": keras.optimizers.deserialize(
-                    inner, custom_objects
-                )
-            }
+        config = config | {
+            "transition_gain": schedules.from_config(
+                config.get("transition_gain", 3.0), custom_objects
+            ),
+            "overrides": overrides_from_config(
+                config.get("overrides"), custom_objects
+            ),
+        }
+        if config.get("continuous_optimizer") is not None:
+            config["continuous_optimizer"] = keras.optimizers.deserialize(
+                config["continuous_optimizer"], custom_objects
+            )
         optimizer: DiscreteStateTransition = super().from_config(
             config, custom_objects
         )

@@ -48,7 +48,7 @@ def split(bounded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def transition_probability(
-    residue: tf.Tensor, transition_gain: float
+    residue: tf.Tensor, transition_gain: float | tf.Tensor
 ) -> tf.Tensor:
     """Tau = tanh(m |nu| / dz), for a residue in steps."""
     return tf.math.tanh(transition_gain * tf.math.abs(residue))
@@ -59,7 +59,7 @@ def transition(
     increment: tf.Tensor,
     uniform: tf.Tensor,
     space: DiscreteSpace,
-    transition_gain: float = 3.0,
+    transition_gain: float | tf.Tensor = 3.0,
 ) -> tf.Tensor:
     """One discrete state transition of every weight.
 
@@ -68,7 +68,8 @@ def transition(
         increment: float32 increment of the values, same shape.
         uniform: float32 random numbers in [0, 1), same shape.
         space: The space of the states.
-        transition_gain: m > 0.
+        transition_gain: m, a number or a float32 scalar. Where it is not
+            > 0, no weight hops at random.
 
     Returns:
         The new states, int8, always inside the space.

@@ -26,6 +26,7 @@ WITH_EXAMPLE = [
     "gxnor_tf.DiscreteSpace",
     "gxnor_tf.DiscreteStateTransition",
     "gxnor_tf.DiscreteVariable",
+    "gxnor_tf.RandomJump",
     "gxnor_tf.activations.discretize",
     "gxnor_tf.initializers.DiscreteUniform",
     "gxnor_tf.transitions.transition",

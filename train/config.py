@@ -140,8 +140,10 @@ class Config:
     )
     distribute: str = _setting(
         "none",
-        "`mirrored` splits every batch over all local devices",
-        choices=("none", "mirrored"),
+        "`mirrored` splits every batch over all local devices, `multiworker` "
+        "over the processes that the environment variable TF_CONFIG lists; "
+        "start the program in each of them",
+        choices=("none", "mirrored", "multiworker"),
     )
 
     def __post_init__(self) -> None:

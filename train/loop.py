@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training run: build, fit, keep the best, continue, report."""
 
+import contextlib
 import math
 import os
 import pathlib
@@ -16,7 +17,15 @@ from absl import logging
 
 import gxnor_tf
 from gxnor_tf.files import replacing
-from train import checkpoint, datasets, files, models, pipeline, report
+from train import (
+    checkpoint,
+    datasets,
+    files,
+    models,
+    multiworker,
+    pipeline,
+    report,
+)
 from train.config import Config
 from train.errors import UserError
 
@@ -95,12 +104,12 @@ class EpochKeeper(keras.callbacks.Callback):
     """After each epoch keeps the best model, a checkpoint and the metrics.
 
     Args:
-        folder: Where to.
+        folder: Where to; None keeps the books only.
         progress: What is known of earlier epochs; it is updated.
     """
 
     def __init__(
-        self, folder: RunFolder, progress: checkpoint.Progress
+        self, folder: RunFolder | None, progress: checkpoint.Progress
     ) -> None:
         super().__init__()
         self._folder = folder
@@ -131,10 +140,12 @@ class EpochKeeper(keras.callbacks.Callback):
         if row["val_accuracy"] > progress.best_accuracy:
             progress.best_accuracy = row["val_accuracy"]
             progress.best_epoch = epoch + 1
-            with replacing(self._folder.model) as temporary:
-                self.model.save(temporary)
-        checkpoint.save(self._folder.checkpoint, self.model, progress)
-        report.write_metrics(self._folder.metrics, progress.rows)
+            if self._folder:
+                with replacing(self._folder.model) as temporary:
+                    self.model.save(temporary)
+        if self._folder:
+            checkpoint.save(self._folder.checkpoint, self.model, progress)
+            report.write_metrics(self._folder.metrics, progress.rows)
 
 
 def train(
@@ -157,33 +168,74 @@ def train(
         callbacks: More Keras callbacks, called after those that keep files.
 
     Returns:
-        The content of `report.json`.
+        The content of `report.json`. With `distribute="multiworker"` the
+        chief alone writes and reports; the others return an empty dict.
 
     Raises:
         UserError: If a setting, the data or a folder is not as it must be.
     """
-    folder = RunFolder(output_dir, resume, config)
-    dataset = datasets.load(config.dataset, data_dir)
-    steps = _steps_per_epoch(config, dataset)
-    strategy = _strategy(config)
+    _check_distributable(config)
+    team = None
+    together: Any = contextlib.nullcontext
+    if config.distribute == "multiworker":
+        team = multiworker.join(config.batch_size)
+        together = team.together
+    with together():
+        folder = None
+        if team is None or team.is_chief:
+            folder = RunFolder(output_dir, resume, config)
+        dataset = datasets.load(config.dataset, data_dir)
+        steps = _steps_per_epoch(config, dataset)
+        strategy = _strategy(config)
+    if team:
+        team.require_same("settings", config.to_json())
+        team.require_same("data (SHA-256)", dataset.digest)
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
-        model = models.build(config, dataset.image_shape, dataset.num_classes)
-        model.compile(
-            optimizer=models.optimizer(config, steps),
-            loss="squared_hinge",
-            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-            jit_compile=config.jit_compile,
-            steps_per_execution=config.steps_per_execution,
-        )
-        model.optimizer.build(model.trainable_variables)
+        model = _compiled(config, dataset, steps)
         progress = checkpoint.Progress(dataset.digest)
-        if folder.checkpoint.exists():
-            progress = _restore(folder, model, dataset)
-    files.write_text(folder.config, config.to_json())
+        with together():
+            if folder and folder.checkpoint.exists():
+                progress = _restore(folder, model, dataset)
+    if team:
+        progress = _shared(team, model, progress)
+    if folder:
+        files.write_text(folder.config, config.to_json())
     if len(progress.rows) < config.epochs:
-        _fit(config, model, dataset, steps, folder, progress, callbacks)
+        _fit(config, model, dataset, steps, folder, progress, callbacks, team)
+    if folder is None:
+        return {}
     return _report(config, model, dataset, folder, progress)
+
+
+def _compiled(
+    config: Config, dataset: datasets.Dataset, steps: int
+) -> keras.Model:
+    """The network, ready to be trained, its optimizer built."""
+    model = models.build(config, dataset.image_shape, dataset.num_classes)
+    model.compile(
+        optimizer=models.optimizer(config, steps),
+        loss="squared_hinge",
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile=config.jit_compile,
+        steps_per_execution=config.steps_per_execution,
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _shared(
+    team: multiworker.Team, model: keras.Model, progress: checkpoint.Progress
+) -> checkpoint.Progress:
+    """Gives every process the chief's state; only it may have the files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "checkpoint.npz"
+        if team.is_chief:
+            checkpoint.save(path, model, progress)
+            team.share(path.read_bytes())
+            return progress
+        path.write_bytes(team.share(b""))
+        return checkpoint.restore(path, model)
 
 
 def _steps_per_epoch(config: Config, dataset: datasets.Dataset) -> int:
@@ -203,8 +255,23 @@ def _steps_per_epoch(config: Config, dataset: datasets.Dataset) -> int:
     return steps
 
 
+def _check_distributable(config: Config) -> None:
+    # Keras 3.15 fails with these for any model on more than one replica.
+    if config.distribute == "multiworker":
+        _require_plain(config, "distribute=multiworker")
+
+
+def _require_plain(config: Config, where: str) -> None:
+    for name, usable in (("jit_compile", False), ("steps_per_execution", 1)):
+        if getattr(config, name) != usable:
+            raise UserError(
+                f"`{name}` must be {usable} with {where}, a limit of Keras. "
+                f"Received: {name}={getattr(config, name)}"
+            )
+
+
 def _strategy(config: Config) -> tf.distribute.Strategy:
-    if config.distribute == "none":
+    if config.distribute != "mirrored":
         return tf.distribute.get_strategy()
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
@@ -213,14 +280,8 @@ def _strategy(config: Config) -> tf.distribute.Strategy:
             f"`batch_size` must be a multiple of {len(devices)}, the number "
             f"of replicas. Received: batch_size={config.batch_size}"
         )
-    # Keras 3.15 fails with these for any model on more than one replica.
-    for name, usable in (("jit_compile", False), ("steps_per_execution", 1)):
-        if len(devices) > 1 and getattr(config, name) != usable:
-            raise UserError(
-                f"`{name}` must be {usable} with distribute=mirrored on "
-                f"{len(devices)} devices, a limit of Keras. Received: "
-                f"{name}={getattr(config, name)}"
-            )
+    if len(devices) > 1:
+        _require_plain(config, f"distribute=mirrored on {len(devices)} devices")
     return tf.distribute.MirroredStrategy([d.name for d in devices])
 
 
@@ -248,34 +309,51 @@ def _fit(
     model: keras.Model,
     dataset: datasets.Dataset,
     steps: int,
-    folder: RunFolder,
+    folder: RunFolder | None,
     progress: checkpoint.Progress,
     callbacks: Sequence[keras.callbacks.Callback],
+    team: multiworker.Team | None,
 ) -> None:
     first_epoch = len(progress.rows)
     keepers: list[keras.callbacks.Callback] = [EpochKeeper(folder, progress)]
     if config.weight_space is not None:
         # Before the keeper, which writes what this adds to the logs.
         keepers.insert(0, gxnor_tf.callbacks.TransitionMonitor())
-    model.fit(
-        pipeline.training_batches(
-            dataset.train,
-            dataset.num_classes,
-            config.batch_size,
-            config.seed,
+    batches = pipeline.training_batches(
+        dataset.train,
+        dataset.num_classes,
+        config.batch_size,
+        config.seed,
+        first_epoch,
+        config.epochs,
+    )
+    validation = pipeline.evaluation_batches(
+        dataset.validation, dataset.num_classes
+    )
+    # A progress bar for a terminal, one line an epoch for a file.
+    verbose = 1 if sys.stdout.isatty() else 2
+    if team:
+        team.fit(
+            model,
+            lambda: _compiled(config, dataset, steps),
+            batches,
+            validation,
+            steps,
             first_epoch,
             config.epochs,
-        ),
-        validation_data=pipeline.evaluation_batches(
-            dataset.validation, dataset.num_classes
-        ),
+            [*keepers, *callbacks],
+            verbose if team.is_chief else 0,
+        )
+        return
+    model.fit(
+        batches,
+        validation_data=validation,
         initial_epoch=first_epoch,
         epochs=config.epochs,
         steps_per_epoch=steps,
         callbacks=[*keepers, *callbacks],
         shuffle=False,  # The batches come shuffled.
-        # A progress bar for a terminal, one line an epoch for a file.
-        verbose=1 if sys.stdout.isatty() else 2,
+        verbose=verbose,
     )
 
 

@@ -35,6 +35,9 @@ def run(net: str, argv: Sequence[str]) -> None:
             "Interrupted. The same command with --resume continues after the "
             "last complete epoch."
         )
+    if not report:
+        print("This worker is done; the chief's output has the results.")
+        return
     print(
         f"test accuracy {report['test_accuracy']:.2%} (epoch "
         f"{report['best_epoch']}, chosen by its validation accuracy of "

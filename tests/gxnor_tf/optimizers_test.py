@@ -279,7 +279,7 @@ def test_monitor_needs_the_optimizer():
         ({"seed": -1}, "seed=-1"),
         ({"learning_rate": np.nan}, "learning_rate=nan"),
         ({"use_ema": True}, "`use_ema` is not supported"),
-        ({"gradient_accumulation_steps": 2}, "is not supported"),
+        ({"gradient_accumulation_steps": 1}, "must be an integer >= 2"),
         (
             {"continuous_optimizer": keras.optimizers.AdamW()},
             "must not set `weight_decay`",
