@@ -45,7 +45,7 @@ def weight_zero_share(model: keras.Model) -> float:
     for variable in model.variables:
         if isinstance(variable, DiscreteVariable):
             states = variable.numpy()
-            zeros += states.size - np.count_nonzero(states)
+            zeros += states.size - int(np.count_nonzero(states))
             weights += states.size
     return zeros / weights if weights else np.nan
 
