@@ -16,5 +16,7 @@ from gxnor_tf.layers import DiscreteDense as DiscreteDense
 from gxnor_tf.optimizers import (
     DiscreteStateTransition as DiscreteStateTransition,
 )
+from gxnor_tf.packed_model import load_packed as load_packed
+from gxnor_tf.packed_model import save_packed as save_packed
 
 __version__ = "0.1.0"
