@@ -13,6 +13,7 @@ from gxnor_tf.discrete_variable import DiscreteVariable as DiscreteVariable
 from gxnor_tf.layers import DiscreteActivation as DiscreteActivation
 from gxnor_tf.layers import DiscreteConv2D as DiscreteConv2D
 from gxnor_tf.layers import DiscreteDense as DiscreteDense
+from gxnor_tf.model_summary import summary as summary
 from gxnor_tf.optimizers import (
     DiscreteStateTransition as DiscreteStateTransition,
 )

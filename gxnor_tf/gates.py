@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
@@ -55,6 +56,20 @@ class Gates:
     sums: int = 0
     open_sums: int = 0
 
+    @classmethod
+    def of(
+        cls,
+        open_gates: npt.NDArray[np.float32],
+        all_gates: npt.NDArray[np.float32],
+    ) -> "Gates":
+        """Makes the counts from the numbers of gates of every sum."""
+        return cls(
+            products=int(all_gates.sum(dtype=np.float64)),
+            open=int(open_gates.sum(dtype=np.float64)),
+            sums=open_gates.size,
+            open_sums=int(np.count_nonzero(open_gates)),
+        )
+
     def __add__(self, other: "Gates") -> "Gates":
         return Gates(
             self.products + other.products,
@@ -86,10 +101,10 @@ class Product:
     inputs: Any
     operation: Callable[[Any, Any], Any]
 
-    def count(
+    def open_gates(
         self, gate_inputs: bool = True, gate_weights: bool = True
-    ) -> Gates:
-        """Counts the gates of the batch.
+    ) -> npt.NDArray[np.float32]:
+        """The number of open gates of every sum of the batch.
 
         Args:
             gate_inputs: Whether a zero input closes a gate.
@@ -97,21 +112,16 @@ class Product:
         """
         x = np.asarray(keras.ops.cast(self.inputs, "float32"))
         w = self.kernel.numpy()
-        x_ones, w_ones = np.ones_like(x), np.ones(w.shape, np.float32)
-        open_gates = np.asarray(
-            self.operation(
-                (x != 0).astype(np.float32) if gate_inputs else x_ones,
-                (w != 0).astype(np.float32) if gate_weights else w_ones,
-            )
+        x = x != 0 if gate_inputs else np.ones(x.shape)
+        w = w != 0 if gate_weights else np.ones(w.shape)
+        return np.asarray(
+            self.operation(x.astype(np.float32), w.astype(np.float32))
         )
-        # All samples have the same number of products.
-        products = np.asarray(self.operation(x_ones[:1], w_ones))
-        return Gates(
-            products=int(products.sum(dtype=np.float64)) * len(x),
-            open=int(open_gates.sum(dtype=np.float64)),
-            sums=open_gates.size,
-            open_sums=int(np.count_nonzero(open_gates)),
-        )
+
+    def count(self) -> Gates:
+        """Counts the gates of the batch."""
+        all_gates = self.open_gates(gate_inputs=False, gate_weights=False)
+        return Gates.of(self.open_gates(), all_gates)
 
 
 def kernels(layer: keras.layers.Layer) -> dict[str, keras.Variable]:

@@ -102,9 +102,19 @@ def test_only_one_factor_gates():
     layer.build(x.shape)
     w = layer.kernel.numpy()
     [product] = products(layer, x)
-    assert product.count(gate_inputs=False).open == 3 * np.count_nonzero(w)
-    assert product.count(gate_weights=False).open == 6 * np.count_nonzero(x)
-    assert product.count(False, False).open == 3 * 8 * 6
+    counts = {
+        (gate_inputs, gate_weights): product.open_gates(
+            gate_inputs, gate_weights
+        ).sum()
+        for gate_inputs in (False, True)
+        for gate_weights in (False, True)
+    }
+    assert counts == {
+        (False, False): 3 * 8 * 6,
+        (False, True): 3 * np.count_nonzero(w),
+        (True, False): 6 * np.count_nonzero(x),
+        (True, True): ((x != 0).astype(int) @ (w != 0).astype(int)).sum(),
+    }
 
 
 @pytest.mark.parametrize(
