@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 from gxnor_tf.discrete_space import DiscreteSpace
 
+MAX_WINDOWS = 32
+"""Saturating windows up to which export writes the builtin form."""
+
 _FILE_OVERHEAD = 512  # A file without operators.
 _ALIGNMENT = 64
 _CUSTOM_CONV = 800
@@ -80,7 +83,12 @@ class KernelForm:
 
     @property
     def windows(self) -> int:
-        """Saturating int8 windows that give the sums exactly."""
+        """Saturating int8 windows that give the sums exactly.
+
+        1 for sums that are folded into an activation, or of float weights.
+        """
+        if self.space is None or self.activation is not None:
+            return 1
         peak = 128 if self.input_space is None else self.input_space.max_state
         others = tuple(
             axis
@@ -148,7 +156,7 @@ def _custom_bytes(form: KernelForm) -> int:
 
 
 def _builtin_bytes(form: KernelForm) -> int:
-    windows = form.windows if form.activation is None else 1
+    windows = form.windows
     size = _BUILTIN_OP + windows * (
         form.kernel.size + _BUILTIN_CHANNEL * form.outputs
     )

@@ -13,7 +13,7 @@ from gxnor_tf.costs import LayerCost, ModelSummary
 from gxnor_tf.dataflow import Dataflow, Signal, Step, follow
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
-from gxnor_tf.file_size import FileBytes
+from gxnor_tf.file_size import FileBytes, KernelForm
 from gxnor_tf.gates import kernels, products
 from gxnor_tf.layer_calls import named_layers, record_calls
 from gxnor_tf.layers.activation import DiscreteActivation
@@ -25,7 +25,6 @@ from gxnor_tf.operations import (
     count_operations,
     elements,
     output_axes,
-    output_channels,
     size_of,
     space_of,
 )
@@ -199,14 +198,12 @@ def _file_bytes(step: Step, flow: Dataflow) -> FileBytes:
     return FileBytes(4 * parameters, 4 * parameters)
 
 
-def _kernel_bytes(step: Step, flow: Dataflow) -> FileBytes:
+def _kernel_forms(step: Step, flow: Dataflow) -> list[KernelForm]:
     layer = step.call.layer
     found = kernels(layer)
-    last = list(found)[-1]
     activation = flow.activations.get(step.call.name)
-    total = FileBytes()
-    for name, kernel in found.items():
-        form = file_size.KernelForm(
+    return [
+        KernelForm(
             kernel=kernel.numpy(),
             space=space_of(kernel),
             output_axes=output_axes(layer, name),
@@ -214,29 +211,38 @@ def _kernel_bytes(step: Step, flow: Dataflow) -> FileBytes:
             input_space=step.input.space,
             activation=(
                 activation.output.space
-                if activation is not None and name == last
+                if activation is not None and name == list(found)[-1]
                 else None
             ),
         )
-        total += file_size.kernel_bytes(form)
-    space = space_of(found[last])
-    if activation is None and space is not None:
+        for name, kernel in found.items()
+    ]
+
+
+def _kernel_bytes(step: Step, flow: Dataflow) -> FileBytes:
+    layer = step.call.layer
+    forms = _kernel_forms(step, flow)
+    total = sum(map(file_size.kernel_bytes, forms), FileBytes())
+    last = forms[-1]
+    if last.activation is None and last.space is not None:
         # The first layer's inputs are int8 with a scale of their own.
         inputs = step.input.space
         steps = [
             inputs is None or inputs.unit != 1,
-            space.unit != 1,
+            last.space.unit != 1,
             getattr(layer, "bias", None) is not None,
             getattr(layer, "output_scale", None) is not None,
         ]
-        total += file_size.tail_bytes(sum(steps), output_channels(layer, last))
+        total += file_size.tail_bytes(sum(steps), last.outputs)
     return total
 
 
 def _packed_bytes(step: Step, flow: Dataflow) -> int:
     """Input and output of the exported operator that a call becomes."""
     call = step.call
-    if isinstance(call.layer, DiscreteActivation):
+    if step.output.space is not None and isinstance(
+        call.layer, DiscreteActivation
+    ):
         return 0  # Part of the operator before it.
     last = step
     if step.output.source == call.name:
@@ -334,9 +340,23 @@ def _notes(model: keras.Model, flow: Dataflow) -> tuple[str, ...]:
         for name, layer in weighted.items()
         if name in called and not isinstance(layer, known)
     ]
+    too_large = [
+        step.call.name
+        for step in flow.steps
+        if isinstance(step.call.layer, _COUNTED)
+        and any(
+            form.windows > file_size.MAX_WINDOWS
+            for form in _kernel_forms(step, flow)
+        )
+    ]
     unused = [name for name in weighted if name not in called]
     if uncounted:
         notes.append(f"Operations not counted in: {', '.join(uncounted)}.")
+    if too_large:
+        notes.append(
+            "Sums too large for exact builtin ops, so that export refuses this "
+            f"form: {', '.join(too_large)}."
+        )
     if unused:
         notes.append(f"Left out, as it does not run: {', '.join(unused)}.")
     return tuple(notes)

@@ -91,7 +91,7 @@ def count_macs(call: LayerCall) -> int:
     if is_transposed(call.layer):
         # Every position of the input is spread over the output.
         [kernel] = found.values()
-        positions = elements(call.inputs) // kernel.shape[-1]
+        positions = elements(call.inputs) // int(kernel.shape[-1])
     else:
         last = list(found)[-1]
         positions = elements(call.outputs) // output_channels(call.layer, last)

@@ -27,7 +27,11 @@ WITH_EXAMPLE = [
     "gxnor_tf.DiscreteStateTransition",
     "gxnor_tf.DiscreteVariable",
     "gxnor_tf.activations.discretize",
+    "gxnor_tf.callbacks.TransitionMonitor",
     "gxnor_tf.initializers.DiscreteUniform",
+    "gxnor_tf.metrics.gate_open_rates",
+    "gxnor_tf.save_packed",
+    "gxnor_tf.summary",
     "gxnor_tf.transitions.transition",
     "export.conversion.convert",
 ]

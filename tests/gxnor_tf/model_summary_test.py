@@ -298,6 +298,21 @@ def test_what_is_not_counted_is_said():
     assert "Operations not counted in: table." in cost.notes
 
 
+def test_what_builtin_ops_cannot_do_is_said():
+    model = nets.randomise(
+        keras.Sequential([keras.Input((784,)), DiscreteDense(10, name="wide")]),
+        0,
+    )
+    with pytest.raises(ValueError, match="`wide` can reach"):
+        convert(model, ops="builtin")
+    assert any("refuses this form: wide." in n for n in _notes(model))
+    assert not any("refuses" in n for n in _notes(mnist_net(0)))
+
+
+def _notes(model):
+    return summary(model, print_fn=None).notes
+
+
 def test_activation_memory():
     cost = summary(mnist_net(0), print_fn=None)
     # Pooling reads 24x24x32 and writes 12x12x32.
