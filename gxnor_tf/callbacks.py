@@ -101,8 +101,8 @@ class TransitionMonitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Checks the optimizer and opens the files."""
         self._optimizer()
-        self._columns = ["epoch", "step", *self._measure({})]
         if self.csv_path is not None:
+            self._columns = ["epoch", "step", *self._measure({})]
             self._file = self._open_csv(self.csv_path)
         if self.log_dir is not None:
             kinds = ["epochs"] + ["steps"] * (self.every_steps is not None)

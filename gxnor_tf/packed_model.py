@@ -32,6 +32,7 @@ from gxnor_tf.bit_packing import pack_states, packed_size, unpack_states
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.files import replacing
+from gxnor_tf.layer_calls import named_layers
 
 FORMAT = "gxnor_tf packed model"
 VERSION = 1
@@ -110,7 +111,8 @@ def save_packed(
 
     Raises:
         ValueError: If the model is not built, holds a Python lambda, which is
-            never stored, or a variable that is no array of numbers.
+            never stored, a variable that is no array of numbers, or a layer
+            with other state, such as a vocabulary.
         OSError: If the file cannot be written.
 
     Example:
@@ -138,6 +140,16 @@ def save_packed(
             "not stored. Use a named function that is registered with "
             "`keras.saving.register_keras_serializable`."
         )
+    for name, layer in named_layers(model).items():
+        # They keep what they have learned elsewhere than in variables.
+        if hasattr(layer, "adapt") and not isinstance(
+            layer, keras.layers.Normalization
+        ):
+            raise ValueError(
+                f"Layer `{name}` ({type(layer).__name__}) has state besides "
+                "its variables, which would be lost. Put it before the model, "
+                "or save the model with `model.save`."
+            )
     # A model that was never compiled has no such attribute.
     optimizer = getattr(model, "optimizer", None) if include_optimizer else None
     groups = {
@@ -189,14 +201,14 @@ def load_packed(
         A new model, compiled if it was saved with its optimizer.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        OSError: If the file does not exist or cannot be opened.
         ValueError: If the file is no packed model, damaged or cut, or its
             configuration and its arrays do not fit each other.
     """
     path = pathlib.Path(path)
     try:
         metadata, config, arrays = _read(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except _DAMAGE as error:
         raise ValueError(
@@ -231,6 +243,9 @@ def load_packed(
     for group, variables in groups.items():
         for variable, (_, array) in zip(variables, arrays[group], strict=True):
             variable.assign(array)
+    for layer in named_layers(model).values():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # It computes with copies.
     return model
 
 
@@ -314,6 +329,9 @@ def _check_fit(
         )
     for variable, entry in zip(variables, entries, strict=True):
         wanted = _describe(variable, entry.sha256)
+        if group == "optimizer":
+            # Named after the path of what it belongs to, see `_describe`.
+            wanted = dataclasses.replace(wanted, name=entry.name)
         if wanted != entry:
             raise ValueError(
                 f"`{path}` does not fit its own model: variable "

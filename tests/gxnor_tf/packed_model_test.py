@@ -106,6 +106,23 @@ def test_optimizer_that_has_not_run(tmp_path):
     assert fit(loaded).history["loss"] == fit(model).history["loss"]
 
 
+def test_paths_may_differ_after_loading(tmp_path):
+    """Keras names a variable after where its layer was built."""
+    model = keras.Sequential(
+        [gxnor_tf.DiscreteDense(3), keras.layers.Dense(2)], name="outer"
+    )
+    model.compile(optimizer=gxnor_tf.DiscreteStateTransition(), loss="mse")
+    fit(model)
+    save_packed(model, tmp_path / "a")
+    loaded = load_packed(tmp_path / "a")
+    assert_same_bits(model.variables, loaded.variables)
+    for a, b in zip(
+        model.optimizer.variables, loaded.optimizer.variables, strict=True
+    ):
+        assert a.numpy().tobytes() == b.numpy().tobytes()
+    assert fit(model).history == fit(loaded).history
+
+
 def test_mixed_precision_and_odd_dtypes(tmp_path):
     model = keras.Sequential(
         [
@@ -119,6 +136,19 @@ def test_mixed_precision_and_odd_dtypes(tmp_path):
     loaded = load_packed(tmp_path / "a")
     assert_same_bits(model.variables, loaded.variables)
     assert "bfloat16" in {v.dtype for v in loaded.variables}
+
+
+def test_adapted_normalization_works_after_loading(tmp_path):
+    norm = keras.layers.Normalization()
+    norm.adapt(np.random.default_rng(0).normal(3, 2, (100, 4)))
+    model = keras.Sequential(
+        [keras.Input((4,)), norm, gxnor_tf.DiscreteDense(3)]
+    )
+    save_packed(model, tmp_path / "a")
+    loaded = load_packed(tmp_path / "a")
+    assert_same_bits(model.variables, loaded.variables)
+    x = np.ones((2, 4), np.float32)
+    np.testing.assert_array_equal(model(x), loaded(x))
 
 
 def test_size_of_ternary_weights(tmp_path):
@@ -137,6 +167,11 @@ def test_what_cannot_be_saved(tmp_path):
         [keras.Input((2,)), keras.layers.Lambda(lambda x: x + 1)]
     )
     with pytest.raises(ValueError, match="holds a Python lambda"):
+        save_packed(model, path)
+    buckets = keras.layers.Discretization(num_bins=3, name="buckets")
+    buckets.adapt(np.arange(9.0))
+    model = keras.Sequential([keras.Input((2,)), buckets])
+    with pytest.raises(ValueError, match="`buckets`.*would be lost"):
         save_packed(model, path)
     model = keras.Sequential([keras.Input((2,)), gxnor_tf.DiscreteDense(2)])
     model.layers[0].kernel.value.assign(np.full((2, 2), 3, np.int8))
@@ -313,6 +348,8 @@ def test_custom_objects(tmp_path):
 def test_other_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_packed(tmp_path / "missing")
+    with pytest.raises(IsADirectoryError):
+        load_packed(tmp_path)
     model = keras.Sequential([keras.Input((2,)), gxnor_tf.DiscreteDense(2)])
     model.save(tmp_path / "model.keras")
     with pytest.raises(ValueError, match="no intact packed model"):
