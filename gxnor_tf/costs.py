@@ -17,6 +17,8 @@ _LINE_WIDTH = 80
 class LayerCost:
     """What one layer costs. Operations are means per sample.
 
+    Bytes of a file are an estimate for layers that export does not know.
+
     Attributes:
         name: Name of the layer, `"model/layer"` in a nested model.
         kind: Its class.

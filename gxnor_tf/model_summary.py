@@ -93,10 +93,7 @@ def summary(
         arrays, samples = _zeros(model), 0
     else:
         arrays, samples = as_inputs(model, inputs)
-    # Tensors, so that the model is called with these very objects.
-    tensors = keras.tree.map_structure(
-        lambda array: keras.ops.convert_to_tensor(array, _dtype(model)), arrays
-    )
+    tensors = _tensors(model, arrays)
     flow = follow(record_calls(model, tensors), tensors)
     steps: dict[str, list[Step]] = {}
     for step in flow.steps:
@@ -112,9 +109,29 @@ def summary(
     return result
 
 
-def _dtype(model: keras.Model) -> str:
-    known = getattr(model, "inputs", None)
-    return str(known[0].dtype) if known else keras.config.floatx()
+def _tensors(model: keras.Model, arrays: Any) -> Any:
+    """Inputs as the tensors that the first layers will receive.
+
+    With any other dtype Keras would convert them, and they would not be
+    recognised as the model's inputs.
+    """
+    known = getattr(model, "inputs", None) or []
+    if isinstance(arrays, dict):
+        dtypes = {tensor.name: tensor.dtype for tensor in known}
+        return {
+            key: keras.ops.convert_to_tensor(
+                array, dtypes.get(key, keras.config.floatx())
+            )
+            for key, array in arrays.items()
+        }
+    if isinstance(arrays, list):
+        return [
+            keras.ops.convert_to_tensor(array, tensor.dtype)
+            for array, tensor in zip(arrays, known, strict=True)
+        ]
+    return keras.ops.convert_to_tensor(
+        arrays, known[0].dtype if known else keras.config.floatx()
+    )
 
 
 def _zeros(model: keras.Model) -> Any:
@@ -127,7 +144,7 @@ def _zeros(model: keras.Model) -> Any:
             f"some as `inputs`. Received: input_shape={shapes}"
         )
     arrays = [np.zeros((1, *tensor.shape[1:]), np.float32) for tensor in known]
-    if len(arrays) == 1:
+    if isinstance(model, keras.Sequential):
         return arrays[0]
     return keras.tree.pack_sequence_as(model.input, arrays)
 
@@ -141,8 +158,7 @@ def _layer_cost(
     call = calls[0].call
     layer = call.layer
     found = kernels(layer) if isinstance(layer, _COUNTED) else {}
-    sizes = {name: size_of(kernel) for name, kernel in found.items()}
-    weights = sum(sizes.values())
+    weights = sum(map(size_of, found.values()))
     discrete = [k for k in found.values() if isinstance(k, DiscreteVariable)]
     states = sum(size_of(kernel) for kernel in discrete)
     zeros = sum(int(np.count_nonzero(k.numpy() == 0)) for k in discrete)

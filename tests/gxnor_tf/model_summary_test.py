@@ -277,6 +277,21 @@ def test_subclassed_models_and_several_inputs():
         assert summary(keras.Model(inputs, dense), print_fn=None).macs == 10
 
 
+def test_inputs_keep_their_own_dtypes():
+    tokens = keras.Input((4,), dtype="int32", name="tokens")
+    values = keras.Input((3,), name="values")
+    x = L.Concatenate()([L.Flatten()(L.Embedding(9, 2)(tokens)), values])
+    outputs = DiscreteDense(2)(DiscreteActivation(zero_window=0.4)(x))
+    model = keras.Model({"tokens": tokens, "values": values}, outputs)
+    inputs = {"tokens": np.ones((5, 4)), "values": np.full((5, 3), 0.45)}
+    model.layers[-1].kernel.assign(np.ones((11, 2), np.int8))
+    small = (
+        8 - np.count_nonzero(np.abs(model.layers[1].embeddings[1]) > 0.4) * 4
+    )
+    assert summary(model, inputs, print_fn=None).xnors == 2 * (11 - small)
+    assert summary(model, print_fn=None).macs == 22
+
+
 def test_unknown_sizes_need_inputs():
     model = keras.Sequential(
         [keras.Input((None, None, 2)), DiscreteConv2D(3, 2)]
