@@ -1,27 +1,167 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keras callbacks that watch discrete training."""
 
-from typing import Any
+import csv
+import os
+import pathlib
+from typing import Any, TextIO
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from gxnor_tf.metrics import weight_zero_share
+from gxnor_tf import metrics
+from gxnor_tf.gates import Gates
 from gxnor_tf.optimizers import DiscreteStateTransition
+
+# What TensorBoard must know to draw a curve.
+_SCALAR = tf.compat.v1.SummaryMetadata(
+    plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR"
+)
 
 
 class TransitionMonitor(keras.callbacks.Callback):
-    """Adds `zero_share` and `transition_rate` to the logs of every epoch.
+    """Measures zero shares and transition rates while a model trains.
 
-    `zero_share` is the share of zero states among all discrete weights at the
-    end of the epoch, `transition_rate` the mean share of weights that moved
-    in a step, averaged over the weight tensors. Put it before callbacks that
-    read the logs, such as `CSVLogger`.
+    It adds to the logs of every epoch, and so to `history` and to callbacks
+    that stand behind it, such as `CSVLogger`:
+
+    - `zero_share`: share of zero states among all discrete weights.
+    - `transition_rate`: share of weights that moved in a step, the mean over
+      the epoch's steps and over the weight tensors.
+    - with `per_layer`, both for every weight tensor, as
+      `zero_share/<variable path>` and `transition_rate/<variable path>`.
+    - with `samples`, `gate_open_rate` (the share of products with two
+      non-zero factors, see `gxnor_tf.metrics.gate_open_rates`), with
+      `per_layer` also `gate_open_rate/<layer>` and
+      `activation_zero_share/<layer>`.
+
+    With `every_steps=k` it also measures after every k steps: the rates are
+    then means over the steps since the last such measurement. They go to the
+    logs of the batch, to `csv_path` and to `log_dir`.
+
+    Args:
+        per_layer: Whether to tell the layers apart.
+        samples: A few inputs of the model, on which gates are counted; a list
+            or dict for several inputs. None counts no gates.
+        every_steps: Steps between measurements within an epoch, or None.
+        csv_path: A file for all measurements, one row each, which begins with
+            `epoch` and `step` (both count from 1; `step` counts updates of
+            the optimizer). The row of an epoch comes after those of its
+            steps.
+        append: Whether rows are added to a file of the same columns, as after
+            resuming. Otherwise a file that exists is replaced.
+        log_dir: A folder for TensorBoard: scalars of the epochs in
+            `<log_dir>/epochs`, those of the steps in `<log_dir>/steps`.
 
     Raises:
-        ValueError: At the start of training, if the model is not compiled
-            with a `DiscreteStateTransition`.
+        ValueError: If `every_steps` is not positive. At the start of
+            training: if the model is not compiled with a
+            `DiscreteStateTransition`, or `append` meets other columns.
+
+    Example:
+
+    >>> from gxnor_tf import DiscreteDense, DiscreteStateTransition
+    >>> model = keras.Sequential([keras.Input((4,)), DiscreteDense(2)])
+    >>> model.compile(optimizer=DiscreteStateTransition(), loss="mse")
+    >>> monitor = TransitionMonitor(samples=np.ones((2, 4)))
+    >>> history = model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0,
+    ...                     callbacks=[monitor]).history
+    >>> sorted(history)
+    ['gate_open_rate', 'loss', 'transition_rate', 'zero_share']
     """
+
+    def __init__(
+        self,
+        per_layer: bool = False,
+        samples: Any = None,
+        every_steps: int | None = None,
+        csv_path: str | os.PathLike[str] | None = None,
+        append: bool = False,
+        log_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__()
+        if every_steps is not None and every_steps < 1:
+            raise ValueError(
+                "`every_steps` must be > 0, or None for epochs only. "
+                f"Received: every_steps={every_steps}"
+            )
+        self.per_layer = per_layer
+        self.samples = samples
+        self.every_steps = every_steps
+        self.csv_path = None if csv_path is None else pathlib.Path(csv_path)
+        self.append = append
+        self.log_dir = None if log_dir is None else pathlib.Path(log_dir)
+        self._file: TextIO | None = None
+        self._writers: dict[str, Any] = {}
+        self._epoch = 0
+        self._first_step = 0
+        self._mark = (0, dict[str, float]())
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Checks the optimizer and opens the files."""
+        self._optimizer()
+        if self.csv_path is not None:
+            self._columns = ["epoch", "step", *self._measure({})]
+            self._file = self._open_csv(self.csv_path)
+        if self.log_dir is not None:
+            kinds = ["epochs"] + ["steps"] * (self.every_steps is not None)
+            self._writers = {
+                kind: tf.summary.create_file_writer(str(self.log_dir / kind))
+                for kind in kinds
+            }
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Starts counting."""
+        self._optimizer().reset_transition_rates()
+        self._epoch = epoch
+        self._first_step = self._step()
+        self._mark = (0, {})
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Measures, if it is time."""
+        if self.every_steps is None:
+            return
+        step = self._step()
+        last_steps, last_moves = self._mark
+        # Several steps may be executed at once; none is measured twice.
+        last = self._first_step + last_steps
+        if step // self.every_steps == last // self.every_steps:
+            return
+        steps = step - self._first_step
+        # The optimizer gives means since the start of the epoch.
+        moves = {
+            path: rate * steps
+            for path, rate in self._optimizer().transition_rates().items()
+        }
+        values = self._measure(
+            {
+                path: (total - last_moves.get(path, 0.0)) / (steps - last_steps)
+                for path, total in moves.items()
+            }
+        )
+        self._mark = (steps, moves)
+        self._record("steps", step, values, logs)
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Adds the measurements to the logs."""
+        values = self._measure(self._optimizer().transition_rates())
+        self._record("epochs", self._step(), values, logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Closes the files."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
 
     def _optimizer(self) -> DiscreteStateTransition:
         optimizer = self.model.optimizer
@@ -34,21 +174,73 @@ class TransitionMonitor(keras.callbacks.Callback):
             )
         return optimizer
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Checks the optimizer."""
-        self._optimizer()
+    def _step(self) -> int:
+        return int(self._optimizer().iterations.numpy())
 
-    def on_epoch_begin(
-        self, epoch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        """Starts counting."""
-        self._optimizer().reset_transition_rates()
+    def _measure(self, rates: dict[str, float]) -> dict[str, float]:
+        """All measurements, with these transition rates by variable path."""
+        values = {
+            "zero_share": metrics.weight_zero_share(self.model),
+            "transition_rate": (
+                float(np.mean(list(rates.values()))) if rates else 0.0
+            ),
+        }
+        if self.per_layer:
+            for path, share in metrics.weight_zero_shares(self.model).items():
+                values[f"zero_share/{path}"] = share
+                # A frozen tensor is unknown to the optimizer and stays.
+                values[f"transition_rate/{path}"] = rates.get(path, 0.0)
+        if self.samples is not None:
+            gates = metrics.gate_counts(self.model, self.samples)
+            values["gate_open_rate"] = sum(gates.values(), Gates()).open_rate
+            if self.per_layer:
+                for name, counts in gates.items():
+                    values[f"gate_open_rate/{name}"] = counts.open_rate
+                shares = metrics.activation_zero_shares(
+                    self.model, self.samples
+                )
+                for name, share in shares.items():
+                    values[f"activation_zero_share/{name}"] = share
+        return values
 
-    def on_epoch_end(
-        self, epoch: int, logs: dict[str, Any] | None = None
+    def _record(
+        self,
+        kind: str,
+        step: int,
+        values: dict[str, float],
+        logs: dict[str, Any] | None,
     ) -> None:
-        """Adds the measurements to the logs."""
         if logs is not None:
-            rates = list(self._optimizer().transition_rates().values())
-            logs["zero_share"] = weight_zero_share(self.model)
-            logs["transition_rate"] = float(np.mean(rates)) if rates else 0.0
+            logs.update(values)
+        if self._file is not None:
+            row = {"epoch": self._epoch + 1, "step": step} | values
+            writer = csv.DictWriter(
+                self._file, self._columns, lineterminator="\n"
+            )
+            writer.writerow(row)
+            self._file.flush()
+        if kind in self._writers:
+            events = self._writers[kind]
+            with events.as_default(step=step):
+                for name, value in values.items():
+                    # `tf.summary.scalar` needs TensorBoard installed.
+                    tf.summary.write(name, np.float32(value), metadata=_SCALAR)
+            events.flush()
+
+    def _open_csv(self, path: pathlib.Path) -> TextIO:
+        header = ",".join(self._columns)
+        text = ""
+        if self.append and path.exists():
+            text = path.read_text(encoding="utf-8")
+            columns = text.partition("\n")[0]
+            if text and columns != header:
+                raise ValueError(
+                    f"`{path}` has other columns than this monitor writes. "
+                    "Choose another file, or `append=False` to replace it. "
+                    f"Received: {columns}; to write: {header}"
+                )
+        if text:
+            return path.open("a", encoding="utf-8", newline="")
+        file = path.open("w", encoding="utf-8", newline="")
+        file.write(header + "\n")
+        return file

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measured zero shares: how often a gate of the network rests.
+"""Measured zero shares and gate-open rates: how often a network rests.
 
-A gated-XNOR product counts only where weight and activation are non-zero; the
-share of zeros is the resting probability of Deng et al., 2018, section 3.4,
-measured instead of derived.
+A gated-XNOR product counts only where weight and activation are non-zero.
+Deng et al., 2018, section 3.4, derive the resting probability from uniform
+states; here it is measured. Transition rates are counted by the optimizer,
+see `DiscreteStateTransition.transition_rates`.
 """
+
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.gates import Gates, has_discrete_kernel, products
+from gxnor_tf.layer_calls import LayerCall, named_layers, record_calls
 from gxnor_tf.layers.activation import DiscreteActivation
-from gxnor_tf.probe import probe
 
 
 def weight_zero_shares(model: keras.Model) -> dict[str, float]:
@@ -37,44 +41,159 @@ def weight_zero_share(model: keras.Model) -> float:
     Args:
         model: A built Keras model.
     """
-    states = [
-        variable.numpy().ravel()
-        for variable in model.variables
-        if isinstance(variable, DiscreteVariable)
-    ]
-    return float(np.mean(np.concatenate(states) == 0)) if states else np.nan
+    zeros = weights = 0
+    for variable in model.variables:
+        if isinstance(variable, DiscreteVariable):
+            states = variable.numpy()
+            zeros += states.size - int(np.count_nonzero(states))
+            weights += states.size
+    return zeros / weights if weights else np.nan
 
 
 def activation_zero_shares(
-    model: keras.Model, x: npt.ArrayLike, batch_size: int = 256
+    model: keras.Model, x: Any, batch_size: int = 256
 ) -> dict[str, float]:
     """Share of zeros in the output of every `DiscreteActivation`.
 
     Args:
-        model: A functional or Sequential model.
-        x: Inputs, `(samples, ...)`.
-        batch_size: Samples per step.
+        model: A built Keras model.
+        x: Inputs, `(samples, ...)`; for several inputs a list or dict.
+        batch_size: Samples per step, > 0.
 
     Returns:
-        `{layer name: share in [0, 1]}`, empty without such layers.
+        `{layer name: share in [0, 1]}`, empty without such layers. In a nested
+        model the name is `"model/layer"`. All calls of a shared layer count.
 
     Raises:
-        ValueError: If `x` is empty.
+        ValueError: If `x` is empty, `batch_size` is not positive, or the
+            model is not built.
     """
-    x = np.asarray(x)
-    if len(x) == 0:
-        raise ValueError("`x` must hold at least one sample. Received: none.")
-    names = [
-        layer.name
-        for layer in model.layers
-        if isinstance(layer, DiscreteActivation)
-    ]
-    if not names:
-        return {}
-    evaluate = probe(model, names)
-    zeros = dict.fromkeys(names, 0.0)
-    for start in range(0, len(x), batch_size):
-        batch = x[start : start + batch_size]
-        for name, y in evaluate(batch).items():
-            zeros[name] += float(np.mean(y.numpy() == 0)) * len(batch)
-    return {name: total / len(x) for name, total in zeros.items()}
+    counts: dict[str, tuple[int, int]] = {}
+    for call in _calls(model, x, batch_size, DiscreteActivation):
+        y = np.asarray(call.outputs)
+        zeros, values = counts.get(call.name, (0, 0))
+        counts[call.name] = (
+            zeros + y.size - int(np.count_nonzero(y)),
+            values + y.size,
+        )
+    return {name: zeros / values for name, (zeros, values) in counts.items()}
+
+
+def gate_open_rates(
+    model: keras.Model, x: Any, batch_size: int = 256
+) -> dict[str, float]:
+    """Share of products with two non-zero factors, for every discrete layer.
+
+    For a layer that adds up products `w * x` of a weight and an input, it is
+    the number of products where `w != 0` and `x != 0`, divided by the number
+    of all. Both are exact counts over the given inputs. A product with a zero
+    that padding adds is in neither. One minus the rate is the measured
+    resting probability.
+
+    Args:
+        model: A built Keras model.
+        x: Inputs, `(samples, ...)`; for several inputs a list or dict.
+        batch_size: Samples per step, > 0.
+
+    Returns:
+        `{layer name: share in [0, 1]}`, empty without discrete weights. In a
+        nested model the name is `"model/layer"`. All calls of a shared layer
+        count. A separable convolution has two entries, `"layer/kernel name"`.
+
+    Raises:
+        ValueError: If `x` is empty, `batch_size` is not positive, or the
+            model is not built.
+
+    Example:
+
+    >>> from gxnor_tf import DiscreteDense
+    >>> layer = DiscreteDense(1, name="dense")
+    >>> model = keras.Sequential([keras.Input((4,)), layer])
+    >>> layer.set_weights([np.array([[1], [0], [-1], [1]])])
+    >>> gate_open_rates(model, np.array([[0.5, 0.5, 0.0, -0.5]]))
+    {'dense': 0.5}
+
+    References:
+
+    - [Deng et al., 2018](https://arxiv.org/abs/1705.09283), section 3.4.
+    """
+    counts = gate_counts(model, x, batch_size)
+    return {name: gates.open_rate for name, gates in counts.items()}
+
+
+def gate_counts(
+    model: keras.Model, x: Any, batch_size: int = 256
+) -> dict[str, Gates]:
+    """The counts behind `gate_open_rates`, with the same arguments.
+
+    `sum(gate_counts(model, x).values(), Gates()).open_rate` is the rate of
+    the whole model.
+
+    Args:
+        model: A built Keras model.
+        x: Inputs, `(samples, ...)`; for several inputs a list or dict.
+        batch_size: Samples per step, > 0.
+
+    Returns:
+        `{layer name: Gates}`.
+    """
+    counts: dict[str, Gates] = {}
+    for call in _calls(model, x, batch_size, keras.layers.Layer):
+        if not has_discrete_kernel(call.layer):
+            continue
+        found = products(call.layer, call.inputs)
+        for product in found:
+            name = call.name
+            if len(found) > 1:
+                name += f"/{product.kernel_name}"
+            counts[name] = counts.get(name, Gates()) + product.count()
+    return counts
+
+
+def _calls(
+    model: keras.Model, x: Any, batch_size: int, kind: Any
+) -> Iterator[LayerCall]:
+    """The calls of the layers of a kind, batch by batch."""
+    if batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be > 0. Received: batch_size={batch_size}"
+        )
+    arrays, samples = as_inputs(model, x)
+    if not any(isinstance(k, kind) for k in named_layers(model).values()):
+        return
+    for start in range(0, samples, batch_size):
+        batch = keras.tree.map_structure(
+            lambda array, start=start: array[start : start + batch_size],
+            arrays,
+        )
+        for call in record_calls(model, batch):
+            if isinstance(call.layer, kind):
+                yield call
+
+
+def as_inputs(model: keras.Model, x: Any) -> tuple[Any, int]:
+    """Inputs as arrays, and how many samples they hold.
+
+    Args:
+        model: A Keras model.
+        x: An array, or a list or dict of arrays for several inputs.
+
+    Raises:
+        ValueError: If there is no sample, or not as many in all inputs.
+    """
+    several = len(getattr(model, "inputs", None) or ()) > 1
+    if isinstance(x, dict):
+        arrays: Any = {key: np.asarray(value) for key, value in x.items()}
+        sizes = {len(array) for array in arrays.values()}
+    elif several and isinstance(x, (list, tuple)):
+        arrays = [np.asarray(value) for value in x]
+        sizes = {len(array) for array in arrays}
+    else:
+        arrays = np.asarray(x)
+        sizes = {len(arrays)}
+    if len(sizes) != 1 or 0 in sizes:
+        raise ValueError(
+            "`x` must hold at least one sample, and as many for every input. "
+            f"Received: {sorted(sizes) or 'no input'} samples"
+        )
+    return arrays, sizes.pop()

@@ -28,7 +28,11 @@ WITH_EXAMPLE = [
     "gxnor_tf.DiscreteVariable",
     "gxnor_tf.RandomJump",
     "gxnor_tf.activations.discretize",
+    "gxnor_tf.callbacks.TransitionMonitor",
     "gxnor_tf.initializers.DiscreteUniform",
+    "gxnor_tf.metrics.gate_open_rates",
+    "gxnor_tf.save_packed",
+    "gxnor_tf.summary",
     "gxnor_tf.transitions.transition",
     "export.conversion.convert",
 ]

@@ -38,6 +38,9 @@ COLUMNS = (
 # An ordinary float32 weight and Adam's two moments.
 _FLOAT32_ADAM_BYTES_PER_WEIGHT = 12.0
 
+# Enough for three digits; counting gates costs several evaluations.
+_GATE_SAMPLES = 1000
+
 Rows = Sequence[dict[str, float]]
 
 
@@ -95,6 +98,9 @@ def summary(
                 best, images, pipeline.EVALUATION_BATCH_SIZE
             ),
         },
+        "gate_open_rate": gxnor_tf.metrics.gate_open_rates(
+            best, images[:_GATE_SAMPLES], pipeline.EVALUATION_BATCH_SIZE
+        ),
         "state_bytes_per_weight": getattr(
             optimizer, "state_bytes_per_weight", _FLOAT32_ADAM_BYTES_PER_WEIGHT
         ),

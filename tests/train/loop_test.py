@@ -146,6 +146,10 @@ def test_report(straight, settings):
     assert list(content["zero_share"]["activations"]) == [
         *("activation1", "activation2", "activation3")
     ]
+    assert list(content["gate_open_rate"]) == [
+        *("conv1", "conv2", "dense1", "dense2")
+    ]
+    assert all(0 < rate < 1 for rate in content["gate_open_rate"].values())
     assert content["dataset"]["name"] == settings.dataset
     assert content["dataset"]["source"] == "file"
     sizes = [content["dataset"][x] for x in ("train", "validation", "test")]
