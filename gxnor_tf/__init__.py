@@ -9,6 +9,7 @@ from gxnor_tf import callbacks as callbacks
 from gxnor_tf import initializers as initializers
 from gxnor_tf import metrics as metrics
 from gxnor_tf import presets as presets
+from gxnor_tf.analysis.model_summary import summary as summary
 from gxnor_tf.discrete_space import DiscreteSpace as DiscreteSpace
 from gxnor_tf.discrete_space import get_space as get_space
 from gxnor_tf.discrete_variable import DiscreteVariable as DiscreteVariable
@@ -19,12 +20,11 @@ from gxnor_tf.layers import DiscreteConv2DTranspose as DiscreteConv2DTranspose
 from gxnor_tf.layers import DiscreteDense as DiscreteDense
 from gxnor_tf.layers import DiscreteDepthwiseConv2D as DiscreteDepthwiseConv2D
 from gxnor_tf.layers import DiscreteSeparableConv2D as DiscreteSeparableConv2D
-from gxnor_tf.model_summary import summary as summary
 from gxnor_tf.optimizers import (
     DiscreteStateTransition as DiscreteStateTransition,
 )
-from gxnor_tf.packed_model import load_packed as load_packed
-from gxnor_tf.packed_model import save_packed as save_packed
+from gxnor_tf.packed.packed_model import load_packed as load_packed
+from gxnor_tf.packed.packed_model import save_packed as save_packed
 from gxnor_tf.random_jump import RandomJump as RandomJump
 
 __version__ = "0.1.0"

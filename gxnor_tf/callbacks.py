@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from gxnor_tf import metrics
-from gxnor_tf.gates import Gates
+from gxnor_tf.analysis.gates import Gates
 from gxnor_tf.optimizers import DiscreteStateTransition
 
 # What TensorBoard must know to draw a curve.

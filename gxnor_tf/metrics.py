@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from gxnor_tf.analysis.gates import Gates, has_discrete_kernel, products
+from gxnor_tf.analysis.layer_calls import LayerCall, named_layers, record_calls
 from gxnor_tf.discrete_variable import DiscreteVariable
-from gxnor_tf.gates import Gates, has_discrete_kernel, products
-from gxnor_tf.layer_calls import LayerCall, named_layers, record_calls
 from gxnor_tf.layers.activation import DiscreteActivation
 
 

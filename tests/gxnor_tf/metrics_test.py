@@ -5,8 +5,8 @@ import pytest
 
 import gxnor_tf
 from gxnor_tf import metrics
-from gxnor_tf.gates import Gates
-from gxnor_tf.layer_calls import record_calls
+from gxnor_tf.analysis.gates import Gates
+from gxnor_tf.analysis.layer_calls import record_calls
 
 RNG_SEED = 3
 

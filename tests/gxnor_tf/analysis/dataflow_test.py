@@ -3,8 +3,8 @@ import keras
 import numpy as np
 
 from gxnor_tf import DiscreteActivation, DiscreteConv2D, DiscreteSpace
-from gxnor_tf.dataflow import Signal, follow
-from gxnor_tf.layer_calls import record_calls
+from gxnor_tf.analysis.dataflow import Signal, follow
+from gxnor_tf.analysis.layer_calls import record_calls
 
 L = keras.layers
 TERNARY = DiscreteSpace(1)

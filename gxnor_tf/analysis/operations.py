@@ -14,10 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from gxnor_tf.analysis.gates import Product, kernels
+from gxnor_tf.analysis.layer_calls import LayerCall
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
-from gxnor_tf.gates import Product, kernels
-from gxnor_tf.layer_calls import LayerCall
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 import keras
 
+from gxnor_tf.analysis.gates import kernels
+from gxnor_tf.analysis.layer_calls import LayerCall
 from gxnor_tf.discrete_space import DiscreteSpace
-from gxnor_tf.gates import kernels
-from gxnor_tf.layer_calls import LayerCall
 from gxnor_tf.layers.activation import DiscreteActivation
 
 # They move or select values, and make none but zeros.

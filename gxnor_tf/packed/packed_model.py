@@ -28,11 +28,11 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from gxnor_tf.bit_packing import pack_states, packed_size, unpack_states
+from gxnor_tf.analysis.layer_calls import named_layers
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.files import replacing
-from gxnor_tf.layer_calls import named_layers
+from gxnor_tf.packed.bit_packing import pack_states, packed_size, unpack_states
 
 FORMAT = "gxnor_tf packed model"
 VERSION = 1

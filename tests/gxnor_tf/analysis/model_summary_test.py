@@ -57,7 +57,7 @@ def states(rng, shape):
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("ops", ["custom", "builtin"])
 @pytest.mark.parametrize(
-    "net", [*nets.ALL, mnist_net], ids=lambda net: net.__name__
+    "net", [*nets.CHAINS, mnist_net], ids=lambda net: net.__name__
 )
 def test_file_size_is_that_of_the_file(net, ops, seed):
     model = net(seed)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gxnor_tf import DiscreteSpace
-from gxnor_tf.bit_packing import (
+from gxnor_tf.packed.bit_packing import (
     bits_per_state,
     pack_states,
     packed_size,

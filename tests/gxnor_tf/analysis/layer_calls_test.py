@@ -3,7 +3,7 @@ import keras
 import numpy as np
 import pytest
 
-from gxnor_tf.layer_calls import named_layers, record_calls
+from gxnor_tf.analysis.layer_calls import named_layers, record_calls
 
 
 def nested_model():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gxnor_tf
-from gxnor_tf.gates import products
+from gxnor_tf.analysis.gates import products
 
 
 def sparse(shape, density):

@@ -7,19 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from gxnor_tf import file_size
-from gxnor_tf.bit_packing import bits_per_state
-from gxnor_tf.costs import LayerCost, ModelSummary
-from gxnor_tf.dataflow import Dataflow, Signal, Step, follow
-from gxnor_tf.discrete_space import DiscreteSpace
-from gxnor_tf.discrete_variable import DiscreteVariable
-from gxnor_tf.file_size import FileBytes, KernelForm
-from gxnor_tf.gates import kernels, products
-from gxnor_tf.layer_calls import named_layers, record_calls
-from gxnor_tf.layers.activation import DiscreteActivation
-from gxnor_tf.layers.base import DiscreteKernelLayer
-from gxnor_tf.metrics import as_inputs
-from gxnor_tf.operations import (
+from gxnor_tf.analysis import file_size
+from gxnor_tf.analysis.costs import LayerCost, ModelSummary
+from gxnor_tf.analysis.dataflow import Dataflow, Signal, Step, follow
+from gxnor_tf.analysis.file_size import FileBytes, KernelForm
+from gxnor_tf.analysis.gates import kernels, products
+from gxnor_tf.analysis.layer_calls import named_layers, record_calls
+from gxnor_tf.analysis.operations import (
     Operations,
     count_macs,
     count_operations,
@@ -28,6 +22,12 @@ from gxnor_tf.operations import (
     size_of,
     space_of,
 )
+from gxnor_tf.discrete_space import DiscreteSpace
+from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.layers.activation import DiscreteActivation
+from gxnor_tf.layers.base import DiscreteKernelLayer
+from gxnor_tf.metrics import as_inputs
+from gxnor_tf.packed.bit_packing import bits_per_state
 
 _COUNTED = (
     DiscreteKernelLayer,
