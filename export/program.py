@@ -269,6 +269,7 @@ class SimpleOp:
     |---|---|
     | `add` | two values of one kind and unit -> their sum |
     | `concatenate` | values of one kind and unit -> their channels in order |
+    | `dilate` | any -> the same with zeros between, `window.strides` apart |
     | `pad` | any -> the same with zeros around, `window.padding` |
     | `reshape` | any -> the same in another shape |
     | `max_pool` | any -> the maximum in each `window` |
@@ -285,7 +286,7 @@ class SimpleOp:
         kind: See above.
         inputs: The values it reads.
         output: The value it gives.
-        window: Of `pad` and the pools.
+        window: Of `dilate`, `pad` and the pools.
         affine: Of `affine`.
         steps: Of `discretize`, float32 `(number,)`: the state is `sign(x) *
             #{k : |x| > steps[k]}`, or for none of them, binary, the sign of x

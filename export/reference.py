@@ -174,6 +174,13 @@ def _quantize(op: SimpleOp, x: Float32Array) -> Int8Array:
     return np.asarray(np.clip(scaled, -128, 127), np.int8)
 
 
+def _dilate(op: SimpleOp, x: Array) -> Array:
+    down, right = _window(op).strides
+    dilated = np.zeros((len(x), *op.output.shape), x.dtype)
+    dilated[:, ::down, ::right] = x
+    return dilated
+
+
 def _pad(op: SimpleOp, x: Array) -> Array:
     top, bottom, left, right = _window(op).padding
     return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
@@ -215,6 +222,7 @@ _SIMPLE: dict[str, Callable[..., Array]] = {
     "dequantize": lambda op, x: (
         x.astype(np.float32) * np.float32(op.inputs[0].unit)
     ),
+    "dilate": _dilate,
     "discretize": _discretize,
     "max_pool": lambda op, x: max_pool(x, _window(op)),
     "mean": lambda op, x: x.mean((1, 2), dtype=np.float32),

@@ -139,6 +139,7 @@ def _layers() -> Iterable[tuple[str, ...]]:
             L.Reshape((36, 8))(x)
         ),
         "DiscreteDepthwiseConv2D": d.DiscreteDepthwiseConv2D(3),
+        "DiscreteConv2DTranspose": d.DiscreteConv2DTranspose(5, 3, strides=2),
         "DiscreteSeparableConv2D": d.DiscreteSeparableConv2D(5, 3),
         "MaxPooling2D": lambda x: L.MaxPooling2D(2)(d.DiscreteConv2D(5, 3)(x)),
         "AveragePooling2D": L.AveragePooling2D(2),

@@ -9,7 +9,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ..graph import ExportError, Node, evaluate
-from ..program import Affine, DiscreteOp, FloatOp, SimpleOp, Tensor, image_shape
+from ..program import (
+    Affine,
+    DiscreteOp,
+    FloatOp,
+    SimpleOp,
+    Tensor,
+    Window,
+    image_shape,
+)
 from . import kernels
 from .builder import (
     AnyValue,
@@ -234,6 +242,27 @@ def _float(
     for affine in _finish_affines(layer, 1.0):
         tensor = builder.affine(tensor, affine)
     return Value(builder.named(tensor, node.output))
+
+
+def transposed(builder: ProgramBuilder, node: Node) -> AnyValue:
+    """DiscreteConv2DTranspose: a convolution of its dilated input."""
+    layer = node.layer
+    value = builder.whole(_states_or_reals(builder, node))
+    tensor = value.tensor
+    height, width, channels = tensor.shape
+    down, right = layer.strides
+    output_size = (int(node.shape[0] or 0), int(node.shape[1] or 0))
+    kernel = kernels.transposed_kernel(layer, tensor.shape, output_size)
+    if (down, right) != (1, 1):
+        tensor = builder.simple(
+            "dilate",
+            (tensor,),
+            f"{node.output}/dilated",
+            (height * down, width * right, channels),
+            window=Window((1, 1), strides=(down, right)),
+            flipped=tensor.flipped,
+        )
+    return _multiplied(builder, node, Value(tensor), kernel)
 
 
 def separable(builder: ProgramBuilder, node: Node) -> AnyValue:

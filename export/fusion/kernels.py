@@ -93,6 +93,49 @@ def depthwise_kernel(
     )
 
 
+def transposed_kernel(
+    layer: Any, shape: tuple[int, ...], output_size: tuple[int, ...]
+) -> Kernel:
+    """The kernel of a transposed convolution, for its dilated input.
+
+    With zeros between its inputs, stride s apart, a transposed convolution is
+    a convolution with the turned kernel: `y[o] = sum_t x[o + t - before]
+    w[K - 1 - t]`, of which "same" cuts off `max((n - 1) s + K - size, 0)`.
+
+    Args:
+        layer: A DiscreteConv2DTranspose.
+        shape: Shape of its input, not dilated.
+        output_size: Height and width of its output.
+
+    Raises:
+        ExportError: If the output ends before the last input's kernel begins.
+    """
+    weights = check_values(layer.kernel, layer)
+    padding: list[int] = []
+    for axis in range(2):
+        rate, stride = layer.dilation_rate[axis], layer.strides[axis]
+        size, output = shape[axis], output_size[axis]
+        extent = (weights.shape[axis] - 1) * rate + 1
+        cut = 0
+        if layer.padding == "same":
+            cut = max((size - 1) * stride + extent - output, 0) // 2
+        after = output - size * stride + cut
+        if after < 0:
+            raise ExportError(
+                f"`{layer.name}` with this `output_padding` cannot be "
+                "exported: its output ends within the last stride. Use "
+                "output_padding=None."
+            )
+        padding += [extent - 1 - cut, after]
+    window = Window(
+        (weights.shape[0], weights.shape[1]),
+        dilation=_pair(layer.dilation_rate),
+        padding=(padding[0], padding[1], padding[2], padding[3]),
+    )
+    turned = weights[::-1, ::-1].transpose(2, 0, 1, 3)
+    return Kernel(np.ascontiguousarray(turned), window)
+
+
 def pointwise_kernel(weights: npt.NDArray[Any]) -> Kernel:
     """The kernel of a 1x1 convolution, `(1, 1, inputs, outputs)`."""
     return Kernel(weights.transpose(3, 0, 1, 2), Window((1, 1)))

@@ -132,6 +132,7 @@ HANDLERS: dict[type, Callable[[ProgramBuilder, Node], AnyValue]] = {
     **dict.fromkeys(kernels.DENSE, kernel_layers.weighted),
     **dict.fromkeys(kernels.CONVOLUTIONS, kernel_layers.weighted),
     **dict.fromkeys(kernels.DEPTHWISE, kernel_layers.weighted),
+    gxnor_tf.DiscreteConv2DTranspose: kernel_layers.transposed,
     gxnor_tf.DiscreteSeparableConv2D: kernel_layers.separable,
     gxnor_tf.DiscreteActivation: pointwise.activation,
     keras.layers.Activation: pointwise.activation_by_name,

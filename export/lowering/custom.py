@@ -83,6 +83,16 @@ class CustomLowering(BuiltinLowering):
         self.pad(self.packed(op.inputs[0]), index, op.window, integer=False)
         self.set_form(op.output, "packed", index)
 
+    def write_dilate(self, op: SimpleOp) -> None:
+        """Puts zeros behind each row and each column, of words as well."""
+        if not self._only_packed(op):
+            super().write_dilate(op)
+            return
+        index = self._packed_tensor(op.output.name, op.output.shape)
+        words = 2 * packing.groups_for(op.output.shape[-1])
+        self.dilate(op, self.packed(op.inputs[0]), index, np.int32, words)
+        self.set_form(op.output, "packed", index)
+
     def write_concatenate(self, op: SimpleOp) -> None:
         """Joins channels, of words where their groups are full."""
         full = all(t.shape[-1] % 32 == 0 for t in op.inputs[:-1])

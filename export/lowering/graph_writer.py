@@ -242,6 +242,51 @@ class GraphWriter:
             "PAD", [source, amounts], [index], version=2 if integer else 1
         )
 
+    def write_dilate(self, op: SimpleOp) -> None:
+        """Puts zeros behind each row and each column."""
+        source = self.form(op.inputs[0])
+        index = self.add_output(op)
+        dtype = np.int8 if op.output.is_states else np.float32
+        self.dilate(op, source, index, dtype, op.output.shape[-1])
+
+    def dilate(
+        self,
+        op: SimpleOp,
+        source: int,
+        index: int,
+        dtype: npt.DTypeLike,
+        depth: int,
+    ) -> None:
+        """Pads rows and columns that stand on an axis of their own.
+
+        Args:
+            op: The op.
+            source: Its input, `depth` elements per position.
+            index: Its output.
+            dtype: Their type.
+            depth: Elements per position.
+        """
+        assert op.window is not None
+        height, width = op.inputs[0].shape[:2]
+        down, right = op.window.strides
+        scale = self.scale(op.inputs[0])
+
+        def spaced(source: int, count: int, size: int, stride: int) -> int:
+            apart = self.new_tensor(
+                f"{op.output.name}/apart", (count, 1, size), dtype, scale
+            )
+            self.reshape(source, apart, (count, 1, size))
+            padded = self.new_tensor(
+                f"{op.output.name}/padded", (count, stride, size), dtype, scale
+            )
+            behind = Window((1, 1), padding=(0, 0, 0, stride - 1))
+            self.pad(apart, padded, behind, np.dtype(dtype) == np.int8)
+            return padded
+
+        columns = spaced(source, height * width, depth, right)
+        rows = spaced(columns, height, width * right * depth, down)
+        self.reshape(rows, index, (height * down, width * right, depth))
+
     def write_reshape(self, op: SimpleOp) -> None:
         """Changes the shape."""
         source = self.form(op.inputs[0])

@@ -236,8 +236,16 @@ def tampered():
             "only channels_last",
         ),
         (
-            lambda: model_of(gxnor_tf.DiscreteConv2DTranspose(2, 3)),
-            r"\(DiscreteConv2DTranspose\) cannot be exported",
+            lambda: model_of(
+                gxnor_tf.DiscreteConv2DTranspose(
+                    2, 1, strides=3, output_padding=0
+                )
+            ),
+            "its output ends within the last stride",
+        ),
+        (
+            lambda: model_of(L.Conv2DTranspose(2, 3), dense()),
+            r"\(Conv2DTranspose\) cannot be exported",
         ),
     ],
 )

@@ -310,6 +310,23 @@ def nested(seed: int) -> keras.Model:
     return randomise(keras.Model(inputs, x, name="nested"), seed)
 
 
+def decoder(seed: int) -> keras.Model:
+    """Transposed convolutions of every kind, behind a falling pool."""
+    layers = keras.layers
+    up = gxnor_tf.DiscreteConv2DTranspose
+    x = inputs = keras.Input((8, 8, 2))
+    x = layers.MaxPooling2D()(_conv(5)(inputs))
+    for layer in (
+        up(6, 3, strides=2, padding="same"),
+        up(4, 2, strides=(1, 3), padding="valid", weight_space=2),
+        up(4, 3, dilation_rate=2, padding="same", use_bias=True),
+        up(3, 4, strides=2, padding="same", output_padding=1),
+        up(3, (1, 2), strides=2, padding="valid", scale="layer"),
+    ):
+        x = layer(_act()(_norm()(x)))
+    return randomise(keras.Model(inputs, _norm()(x)), seed)
+
+
 def flipped(seed: int) -> keras.Model:
     """Falling channels behind a pool, read by all but a convolution."""
     layers = keras.layers
@@ -360,6 +377,7 @@ GRAPHS = (
     separable,
     one_dimensional,
     nested,
+    decoder,
     flipped,
     pools_and_norms,
 )
