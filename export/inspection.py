@@ -21,6 +21,8 @@ from .op_schema import (
     FullyConnectedOptions,
 )
 
+_BUILTIN_WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
 
 @dataclasses.dataclass(frozen=True)
 class OpRow:
@@ -32,7 +34,7 @@ class OpRow:
         output_shape: Shape of its output for one sample, as stored.
         constant_bytes: Bytes of its constants, weights and all.
         macs: Multiply-accumulates for one sample, 0 where there are none.
-        zero_share: Share of zero weights, None without discrete weights.
+        zero_share: Share of zero weights, None without int8 or packed ones.
     """
 
     op: str
@@ -96,7 +98,7 @@ def _rows(model: Any) -> list[OpRow]:
                 name=output.name.decode(),
                 output_shape=shape,
                 constant_bytes=sum(len(c) for c in constants if c is not None),
-                macs=_macs(name, op, inputs, states, shape),
+                macs=_macs(name, op, inputs, shape),
                 zero_share=(
                     None if states is None else float(np.mean(states == 0))
                 ),
@@ -165,7 +167,7 @@ def _states(
     constants: list[npt.NDArray[np.uint8] | None],
 ) -> npt.NDArray[np.int8] | None:
     """The discrete weights of an operator, if it has any."""
-    if name not in (CONV_2D, FULLY_CONNECTED, "CONV_2D", "FULLY_CONNECTED"):
+    if name not in (CONV_2D, FULLY_CONNECTED, *_BUILTIN_WITH_WEIGHTS):
         return None
     data = constants[1]
     schema = load_schema()
@@ -188,19 +190,20 @@ def _states(
     )
 
 
-def _macs(
-    name: str,
-    op: Any,
-    inputs: list[Any],
-    states: npt.NDArray[np.int8] | None,
-    shape: tuple[int, ...],
-) -> int:
-    if states is None:
-        return 0
-    if name in (FULLY_CONNECTED, "FULLY_CONNECTED"):
-        return states.size
+def _macs(name: str, op: Any, inputs: list[Any], shape: tuple[int, ...]) -> int:
+    """Products of one sample, for an output of a shape with the batch."""
     if name == CONV_2D:
         options = Conv2DOptions.from_bytes(bytes(bytearray(op.customOptions)))
         height, width = (int(size) for size in inputs[0].shape[1:3])
-        return states.size * math.prod(options.conv_size(height, width))
-    return states.size * math.prod(shape[1:3])
+        positions = math.prod(options.conv_size(height, width))
+        return positions * options.depth * options.output_channels
+    if name == FULLY_CONNECTED:
+        read = FullyConnectedOptions.from_bytes(
+            bytes(bytearray(op.customOptions))
+        )
+        taps = int(inputs[1].shape[1]) - 1
+        return taps * read.output_channels
+    if name not in _BUILTIN_WITH_WEIGHTS:
+        return 0
+    weights = math.prod(int(size) for size in inputs[1].shape)
+    return weights * math.prod(shape[1:3] if len(shape) == 4 else ())

@@ -222,7 +222,7 @@ class ProgramBuilder:
                 tensor = self.pooled("max_pool", tensor, window, layer.name)
             else:
                 tensor = self.simple(
-                    "relu", (tensor,), f"{layer.name}/relu", tensor.shape
+                    "relu", (tensor,), f"{tensor.name}/relu", tensor.shape
                 )
         return Value(
             self.named(tensor, sums.name), sums.flat and len(shape) > 1
