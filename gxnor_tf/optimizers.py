@@ -374,10 +374,10 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         """
         if not self.built:
             return {}
-        counted = int(self.iterations) - int(self._counted_from)
+        counted = _number(self.iterations) - _number(self._counted_from)
         steps = max(counted, 1)
         return {
-            self._paths[index]: float(moved.numpy()) / steps
+            self._paths[index]: _number(moved) / steps
             for index, moved in self._moved.items()
         }
 
@@ -447,7 +447,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         inner = None
         if not self._follow_learning_rate:
             inner = keras.optimizers.serialize(self.continuous_optimizer)
-        gain = self._gain if callable(self._gain) else float(self._gain)
+        gain = self._gain if callable(self._gain) else _number(self._gain)
         config: dict[str, Any] = super().get_config()
         return (
             config
@@ -486,3 +486,8 @@ def _finite(gradient: tf.Tensor) -> tf.Tensor:
     return tf.where(
         tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient)
     )
+
+
+def _number(scalar: Any) -> float:
+    """A scalar variable or tensor as a number, under any strategy."""
+    return float(keras.ops.convert_to_numpy(scalar))

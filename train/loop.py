@@ -2,6 +2,7 @@
 """The training run: build, fit, keep the best, continue, report."""
 
 import contextlib
+import dataclasses
 import math
 import os
 import pathlib
@@ -188,8 +189,8 @@ def train(
         steps = _steps_per_epoch(config, dataset)
         strategy = _strategy(config)
     if team:
-        team.require_same("settings", config.to_json())
-        team.require_same("data (SHA-256)", dataset.digest)
+        facts = dataclasses.asdict(config) | {"data (SHA-256)": dataset.digest}
+        team.require_same(facts)
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         model = _compiled(config, dataset, steps)

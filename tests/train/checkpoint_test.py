@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+import gxnor_tf
 from train import checkpoint, config, models
 from train.errors import UserError
 
@@ -102,7 +103,8 @@ def test_states_outside_the_space(trained, progress, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"step_rule": "sgd"}, "one side only"),
+        ({"step_rule": "sgd"}, "that of another optimizer or step rule"),
+        ({"step_rule": "adam"}, "that of another optimizer or step rule"),
         ({"discrete": False}, "damaged"),
         ({"weight_n": 2}, "nothing"),
     ],
@@ -129,3 +131,22 @@ def test_other_archives(tmp_path):
     np.savez(path, progress=np.array("{"))
     with pytest.raises(UserError, match="not a checkpoint"):
         checkpoint.restore(path, compiled())
+
+
+def test_state_of_a_rule_with_as_many_variables(trained, progress, tmp_path):
+    """Accumulators are shaped like moments, and yet not taken for them."""
+    path = tmp_path / "checkpoint.npz"
+    accumulating = compiled()
+    accumulating.compile(
+        gxnor_tf.DiscreteStateTransition(0.1, gradient_accumulation_steps=2),
+        "squared_hinge",
+    )
+    accumulating.optimizer.build(accumulating.trainable_variables)
+    checkpoint.save(path, accumulating, progress)
+    other = compiled()
+    other.compile(
+        gxnor_tf.DiscreteStateTransition(0.1, "adam"), "squared_hinge"
+    )
+    other.optimizer.build(other.trainable_variables)
+    with pytest.raises(UserError, match="another optimizer or step rule"):
+        checkpoint.restore(path, other)

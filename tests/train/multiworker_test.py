@@ -131,10 +131,10 @@ for failing in (0, 1):
     except UserError as error:
         print("stopped:", error)
 try:
-    team.require_same("data", f"digest {team.cluster.rank}")
+    team.require_same({"seed": team.cluster.rank, "epochs": 2})
 except UserError as error:
     print("stopped:", error)
-team.require_same("data", "digest")
+team.require_same({"seed": 0.1})
 """
 )
 
@@ -160,8 +160,8 @@ def test_equals_one_process_bit_for_bit(tmp_path):
     assert lines(outputs[0], "stopped") == [
         "stopped: my disk is full",
         "stopped: Worker 1 stopped: my disk is full",
-        "stopped: Worker 1 stopped: All workers must have the same data. "
-        "Received: digest 1 in worker 1, digest 0 in worker 0",
+        "stopped: Worker 1 stopped: All workers must have the settings and "
+        "the data of worker 0. Received in worker 1: seed=1, there 0",
     ]
     assert lines(outputs[1], "stopped")[0] == (
         "stopped: Worker 0 stopped: my disk is full"
@@ -323,7 +323,7 @@ def test_whole_runs(tmp_path):
         *refused,
         (
             "`output_dir` already holds a run",
-            "All workers must have the same settings",
+            "Received in worker 1: seed=1, there 0",
             "`batch_size` must be a multiple of 2",
             "`jit_compile` must be False with distribute=multiworker",
             "`steps_per_execution` must be 1 with distribute=multiworker",
