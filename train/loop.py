@@ -175,10 +175,10 @@ def train(
     Raises:
         UserError: If a setting, the data or a folder is not as it must be.
     """
-    _check_distributable(config)
     team = None
     together: Any = contextlib.nullcontext
     if config.distribute == "multiworker":
+        _require_plain(config, "distribute=multiworker")
         team = multiworker.join(config.batch_size)
         together = team.together
     with together():
@@ -204,9 +204,11 @@ def train(
         files.write_text(folder.config, config.to_json())
     if len(progress.rows) < config.epochs:
         _fit(config, model, dataset, steps, folder, progress, callbacks, team)
-    if folder is None:
-        return {}
-    return _report(config, model, dataset, folder, progress)
+    content = {}
+    with together():
+        if folder:
+            content = _report(config, model, dataset, folder, progress)
+    return content
 
 
 def _compiled(
@@ -256,13 +258,8 @@ def _steps_per_epoch(config: Config, dataset: datasets.Dataset) -> int:
     return steps
 
 
-def _check_distributable(config: Config) -> None:
-    # Keras 3.15 fails with these for any model on more than one replica.
-    if config.distribute == "multiworker":
-        _require_plain(config, "distribute=multiworker")
-
-
 def _require_plain(config: Config, where: str) -> None:
+    # Keras 3.15 fails with these for any model on more than one replica.
     for name, usable in (("jit_compile", False), ("steps_per_execution", 1)):
         if getattr(config, name) != usable:
             raise UserError(

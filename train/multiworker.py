@@ -28,7 +28,6 @@ _LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
 )
 
 
@@ -319,6 +318,7 @@ def _lost_workers() -> Iterator[None]:
     try:
         yield
     except _LOST as error:
+        logging.warning("TensorFlow says: %s", error.message)
         raise UserError(
             "Another worker stopped or cannot be reached (TensorFlow: "
             f"{type(error).__name__}). Start all workers again, with --resume "
