@@ -25,6 +25,7 @@ from train import (
     models,
     multiworker,
     pipeline,
+    replicas,
     report,
 )
 from train.config import Config
@@ -317,6 +318,8 @@ def _fit(
     if config.discrete:
         # Before the keeper, which writes what this adds to the logs.
         keepers.insert(0, gxnor_tf.callbacks.TransitionMonitor())
+    if config.distribute == "mirrored":
+        keepers.insert(0, replicas.AverageMeasured())
     batches = pipeline.training_batches(
         dataset.train,
         dataset.num_classes,

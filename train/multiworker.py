@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from train import replicas
 from train.cluster import Cluster
 from train.errors import UserError
 
@@ -238,14 +239,13 @@ class _Twin:
         self._ordinary = model
         with strategy.scope():
             self.model = build()
-        # What every replica measures by itself, such as moving averages.
-        self._measured = [
-            (ordinary, own)
-            for ordinary, own in zip(
-                model.weights, self.model.weights, strict=True
+        self._measured = list(
+            zip(
+                replicas.measured(model),
+                replicas.measured(self.model),
+                strict=True,
             )
-            if not own.trainable and "float" in own.dtype
-        ]
+        )
         self._means = tf.function(self._reduce_measured)
 
     def receive(self) -> None:
