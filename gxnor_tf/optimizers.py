@@ -68,7 +68,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         transition_gain: m in `tanh(m |residue| / step)`: a number > 0, or a
             schedule (a Keras learning rate schedule, or another callable that
             maps the tensor `iterations` to a number; where that is not > 0
-            no weight makes a random hop). A number can be changed at any time
+            no weight makes a random hop). With gradient accumulation
+            `iterations` counts updates, while Keras' learning rate schedules
+            count batches. A number can be changed at any time
             by assigning to the attribute.
         seed: Integer seed of the transitions.
         beta_1: Decay of the first moment. Default 0.99 for momentum, 0.9 for
@@ -104,6 +106,19 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     >>> _ = model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
     >>> model.layers[0].kernel.dtype
     'int8'
+
+    With a gain that falls after 1000 steps, and one layer that moves slower:
+
+    >>> optimizer = DiscreteStateTransition(
+    ...     0.05,
+    ...     transition_gain=keras.optimizers.schedules.PiecewiseConstantDecay(
+    ...         [1000], [3.0, 1.0]),
+    ...     overrides={"dense": {"learning_rate_multiplier": 0.5}},
+    ...     global_clipnorm=1.0)
+    >>> model.compile(optimizer=optimizer, loss="mse")
+    >>> _ = model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
+    >>> float(optimizer.transition_gain)
+    3.0
 
     References:
 

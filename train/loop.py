@@ -179,7 +179,11 @@ def train(
     team = None
     together: Any = contextlib.nullcontext
     if config.distribute == "multiworker":
-        _require_plain(config, "distribute=multiworker")
+        _require_plain(
+            config,
+            "distribute=multiworker",
+            "whose steps talk to other processes one by one",
+        )
         team = multiworker.join(config.batch_size)
         together = team.together
     with together():
@@ -259,12 +263,11 @@ def _steps_per_epoch(config: Config, dataset: datasets.Dataset) -> int:
     return steps
 
 
-def _require_plain(config: Config, where: str) -> None:
-    # Keras 3.15 fails with these for any model on more than one replica.
+def _require_plain(config: Config, where: str, reason: str) -> None:
     for name, usable in (("jit_compile", False), ("steps_per_execution", 1)):
         if getattr(config, name) != usable:
             raise UserError(
-                f"`{name}` must be {usable} with {where}, a limit of Keras. "
+                f"`{name}` must be {usable} with {where}, {reason}. "
                 f"Received: {name}={getattr(config, name)}"
             )
 
@@ -280,7 +283,12 @@ def _strategy(config: Config) -> tf.distribute.Strategy:
             f"of replicas. Received: batch_size={config.batch_size}"
         )
     if len(devices) > 1:
-        _require_plain(config, f"distribute=mirrored on {len(devices)} devices")
+        # Keras 3.15 fails with these for any model on more than one replica.
+        _require_plain(
+            config,
+            f"distribute=mirrored on {len(devices)} devices",
+            "a limit of Keras",
+        )
     return tf.distribute.MirroredStrategy([d.name for d in devices])
 
 
