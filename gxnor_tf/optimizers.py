@@ -144,10 +144,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     ) -> None:
         for feature, reason in _UNSUPPORTED.items():
             # Off may also be given as 0 or False.
-            if kwargs.pop(feature, None):
+            value = kwargs.pop(feature, None)
+            if value:
                 raise ValueError(
                     f"`{feature}` is not supported by {type(self).__name__}: "
-                    f"{reason}."
+                    f"{reason}. Received: {feature}={value}"
                 )
         if isinstance(learning_rate, (int, float)) and not (
             math.isfinite(learning_rate) and learning_rate >= 0
@@ -167,17 +168,15 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             )
         transition_gain = schedules.checked("transition_gain", transition_gain)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self._config: dict[str, Any] = {
-            "step_rule": step_rule,
-            "seed": seed,
-            "beta_1": beta_1,
-            "beta_2": beta_2,
-            "epsilon": epsilon,
-        }
         rule_settings = {
             "beta_1": beta_1,
             "beta_2": beta_2,
             "epsilon": epsilon,
+        }
+        self._config: dict[str, Any] = {
+            "step_rule": step_rule,
+            "seed": seed,
+            **rule_settings,
         }
         self.step_rule = step_rules.get(step_rule, **rule_settings)
         self._overrides = Overrides(overrides, step_rule, rule_settings)
