@@ -79,6 +79,9 @@ class DiscreteVariable(keras.Variable):
         Every Keras optimizer reads this of every variable before it changes
         any. Rounded to int8, an ordinary step would do nothing or destroy the
         weights, mostly without a word.
+
+        An optimizer of one's own that writes states by transitions says so
+        by an attribute `moves_discrete_variables = True`.
         """
         optimizer = _compat.asking_optimizer()
         if optimizer is not None and not _moves_discrete(optimizer):

@@ -68,7 +68,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         transition_gain: m in `tanh(m |residue| / step)`: a number > 0, or a
             schedule (a Keras learning rate schedule, or another callable that
             maps the tensor `iterations` to a number; where that is not > 0
-            no weight makes a random hop). A number can be changed at any time
+            no weight makes a random hop). With gradient accumulation
+            `iterations` counts updates, while Keras' learning rate schedules
+            count batches. A number can be changed at any time
             by assigning to the attribute.
         seed: Integer seed of the transitions.
         beta_1: Decay of the first moment. Default 0.99 for momentum, 0.9 for
@@ -105,6 +107,19 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     >>> model.layers[0].kernel.dtype
     'int8'
 
+    With a gain that falls after 1000 steps, and one layer that moves slower:
+
+    >>> optimizer = DiscreteStateTransition(
+    ...     0.05,
+    ...     transition_gain=keras.optimizers.schedules.PiecewiseConstantDecay(
+    ...         [1000], [3.0, 1.0]),
+    ...     overrides={"dense": {"learning_rate_multiplier": 0.5}},
+    ...     global_clipnorm=1.0)
+    >>> model.compile(optimizer=optimizer, loss="mse")
+    >>> _ = model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
+    >>> float(optimizer.transition_gain)
+    3.0
+
     References:
 
     - [Deng et al., 2018](https://arxiv.org/abs/1705.09283), section 2.4.
@@ -129,10 +144,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     ) -> None:
         for feature, reason in _UNSUPPORTED.items():
             # Off may also be given as 0 or False.
-            if kwargs.pop(feature, None):
+            value = kwargs.pop(feature, None)
+            if value:
                 raise ValueError(
                     f"`{feature}` is not supported by {type(self).__name__}: "
-                    f"{reason}."
+                    f"{reason}. Received: {feature}={value}"
                 )
         if isinstance(learning_rate, (int, float)) and not (
             math.isfinite(learning_rate) and learning_rate >= 0
@@ -152,17 +168,15 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             )
         transition_gain = schedules.checked("transition_gain", transition_gain)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self._config: dict[str, Any] = {
-            "step_rule": step_rule,
-            "seed": seed,
-            "beta_1": beta_1,
-            "beta_2": beta_2,
-            "epsilon": epsilon,
-        }
         rule_settings = {
             "beta_1": beta_1,
             "beta_2": beta_2,
             "epsilon": epsilon,
+        }
+        self._config: dict[str, Any] = {
+            "step_rule": step_rule,
+            "seed": seed,
+            **rule_settings,
         }
         self.step_rule = step_rules.get(step_rule, **rule_settings)
         self._overrides = Overrides(overrides, step_rule, rule_settings)
@@ -374,10 +388,10 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         """
         if not self.built:
             return {}
-        counted = int(self.iterations) - int(self._counted_from)
+        counted = _number(self.iterations) - _number(self._counted_from)
         steps = max(counted, 1)
         return {
-            self._paths[index]: float(moved.numpy()) / steps
+            self._paths[index]: _number(moved) / steps
             for index, moved in self._moved.items()
         }
 
@@ -447,7 +461,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         inner = None
         if not self._follow_learning_rate:
             inner = keras.optimizers.serialize(self.continuous_optimizer)
-        gain = self._gain if callable(self._gain) else float(self._gain)
+        gain = self._gain if callable(self._gain) else _number(self._gain)
         config: dict[str, Any] = super().get_config()
         return (
             config
@@ -486,3 +500,8 @@ def _finite(gradient: tf.Tensor) -> tf.Tensor:
     return tf.where(
         tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient)
     )
+
+
+def _number(scalar: Any) -> float:
+    """A scalar variable or tensor as a number, under any strategy."""
+    return float(keras.ops.convert_to_numpy(scalar))

@@ -17,6 +17,7 @@ from train import files
 from train.errors import UserError
 
 _PROGRESS = "progress"
+_OPTIMIZER = "optimizer/"
 
 
 @dataclasses.dataclass
@@ -69,8 +70,9 @@ def restore(path: pathlib.Path, model: keras.Model) -> Progress:
     try:
         arrays = files.read_npz(path)
         progress = Progress(**json.loads(str(arrays.pop(_PROGRESS)[()])))
-        for name in variables.keys() ^ arrays.keys():
-            raise ValueError(f"variable {name} is on one side only")
+        one_sided = variables.keys() ^ arrays.keys()
+        if one_sided:
+            raise ValueError(_one_sided(one_sided))
         for name, variable in variables.items():
             found = (arrays[name].shape, str(arrays[name].dtype))
             wanted = (tuple(variable.shape), str(variable.dtype))
@@ -95,7 +97,19 @@ def restore(path: pathlib.Path, model: keras.Model) -> Progress:
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     """All variables by a name that is the same in every process."""
     named = {f"model/{v.path}": v for v in model.weights}
-    # Keras numbers the names of optimizers by how many there were before.
+    # Keras numbers the names of optimizers by how many there were before; the
+    # last part of a path says which moment of which weight it is.
     for index, variable in enumerate(model.optimizer.variables):
-        named[f"optimizer/{index:03d}"] = variable
+        named[f"{_OPTIMIZER}{index:03d}/{variable.name}"] = variable
     return named
+
+
+def _one_sided(names: set[str]) -> str:
+    """What it means that variables are only in the file or the model."""
+    name = min(names)
+    if all(name.startswith(_OPTIMIZER) for name in names):
+        return (
+            f"variable {name} is on one side only: the state is that of "
+            "another optimizer or step rule"
+        )
+    return f"variable {name} is on one side only"

@@ -2,6 +2,7 @@
 """The training run: build, fit, keep the best, continue, report."""
 
 import contextlib
+import dataclasses
 import math
 import os
 import pathlib
@@ -24,6 +25,7 @@ from train import (
     models,
     multiworker,
     pipeline,
+    replicas,
     report,
 )
 from train.config import Config
@@ -174,10 +176,14 @@ def train(
     Raises:
         UserError: If a setting, the data or a folder is not as it must be.
     """
-    _check_distributable(config)
     team = None
     together: Any = contextlib.nullcontext
     if config.distribute == "multiworker":
+        _require_plain(
+            config,
+            "distribute=multiworker",
+            "whose steps talk to other processes one by one",
+        )
         team = multiworker.join(config.batch_size)
         together = team.together
     with together():
@@ -188,8 +194,8 @@ def train(
         steps = _steps_per_epoch(config, dataset)
         strategy = _strategy(config)
     if team:
-        team.require_same("settings", config.to_json())
-        team.require_same("data (SHA-256)", dataset.digest)
+        facts = dataclasses.asdict(config) | {"data (SHA-256)": dataset.digest}
+        team.require_same(facts)
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         model = _compiled(config, dataset, steps)
@@ -203,9 +209,11 @@ def train(
         files.write_text(folder.config, config.to_json())
     if len(progress.rows) < config.epochs:
         _fit(config, model, dataset, steps, folder, progress, callbacks, team)
-    if folder is None:
-        return {}
-    return _report(config, model, dataset, folder, progress)
+    content = {}
+    with together():
+        if folder:
+            content = _report(config, model, dataset, folder, progress)
+    return content
 
 
 def _compiled(
@@ -255,17 +263,11 @@ def _steps_per_epoch(config: Config, dataset: datasets.Dataset) -> int:
     return steps
 
 
-def _check_distributable(config: Config) -> None:
-    # Keras 3.15 fails with these for any model on more than one replica.
-    if config.distribute == "multiworker":
-        _require_plain(config, "distribute=multiworker")
-
-
-def _require_plain(config: Config, where: str) -> None:
+def _require_plain(config: Config, where: str, reason: str) -> None:
     for name, usable in (("jit_compile", False), ("steps_per_execution", 1)):
         if getattr(config, name) != usable:
             raise UserError(
-                f"`{name}` must be {usable} with {where}, a limit of Keras. "
+                f"`{name}` must be {usable} with {where}, {reason}. "
                 f"Received: {name}={getattr(config, name)}"
             )
 
@@ -281,7 +283,12 @@ def _strategy(config: Config) -> tf.distribute.Strategy:
             f"of replicas. Received: batch_size={config.batch_size}"
         )
     if len(devices) > 1:
-        _require_plain(config, f"distribute=mirrored on {len(devices)} devices")
+        # Keras 3.15 fails with these for any model on more than one replica.
+        _require_plain(
+            config,
+            f"distribute=mirrored on {len(devices)} devices",
+            "a limit of Keras",
+        )
     return tf.distribute.MirroredStrategy([d.name for d in devices])
 
 
@@ -319,6 +326,8 @@ def _fit(
     if config.weight_space is not None:
         # Before the keeper, which writes what this adds to the logs.
         keepers.insert(0, gxnor_tf.callbacks.TransitionMonitor())
+    if config.distribute == "mirrored":
+        keepers.insert(0, replicas.AverageMeasured())
     batches = pipeline.training_batches(
         dataset.train,
         dataset.num_classes,

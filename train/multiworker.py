@@ -9,6 +9,8 @@ after it, so between epochs a run looks as if there were one process.
 """
 
 import contextlib
+import functools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from train import replicas
 from train.cluster import Cluster
 from train.errors import UserError
 
@@ -26,7 +29,6 @@ _LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
 )
 
 
@@ -52,7 +54,10 @@ class Team:
         self._local_replicas = strategy.num_replicas_in_sync // len(
             cluster.addresses
         )
-        self._total = tf.function(self._sum_in_graph)
+        self._total = tf.function(
+            self._sum_in_graph,
+            input_signature=[tf.TensorSpec([None], tf.int32)],
+        )
 
     @property
     def is_chief(self) -> bool:
@@ -78,7 +83,7 @@ class Team:
             sender: Its rank.
         """
         mine = self.cluster.rank == sender
-        size = int(self._sum(np.int32(len(payload) if mine else 0)))
+        (size,) = self._sum(np.array([len(payload) if mine else 0]))
         words = np.zeros(-(-size // 4), np.int32)
         if mine:
             padded = payload.ljust(4 * len(words), b"\0")
@@ -108,23 +113,27 @@ class Team:
             raise own
         raise UserError(f"Worker {first} stopped: {text}")
 
-    def require_same(self, what: str, value: str) -> None:
-        """Checks that a text is the same in all processes.
+    def require_same(self, facts: dict[str, Any]) -> None:
+        """Checks that what must be the same in all processes is.
 
         Args:
-            what: What it is, for the error.
-            value: The text.
+            facts: Values by name, as in JSON.
 
         Raises:
-            UserError: If it differs from the chief's in any process.
+            UserError: If one differs from the chief's in any process.
         """
-        chiefs = self.share(value.encode()).decode()
+        chiefs = json.loads(self.share(json.dumps(facts).encode()))
         with self.together():
-            if value != chiefs:
+            different = [
+                f"{name}={value!r}, there {chiefs.get(name)!r}"
+                for name, value in facts.items()
+                if value != chiefs.get(name)
+            ]
+            if different:
                 raise UserError(
-                    f"All workers must have the same {what}. Received: "
-                    f"{value} in worker {self.cluster.rank}, {chiefs} in "
-                    "worker 0"
+                    "All workers must have the settings and the data of "
+                    f"worker 0. Received in worker {self.cluster.rank}: "
+                    f"{'; '.join(different)}"
                 )
 
     def fit(
@@ -203,9 +212,9 @@ class Team:
         watching.on_train_end(logs)
 
     def _sum(self, value: Any) -> Any:
-        """The sum of integers over all processes; exact, so any bytes pass."""
+        """The sum of int32 over all processes; exact, so any bytes pass."""
         with _lost_workers():
-            return self._total(tf.constant(value)).numpy()
+            return self._total(tf.constant(value, tf.int32)).numpy()
 
     def _sum_in_graph(self, value: tf.Tensor) -> tf.Tensor:
         def once() -> tf.Tensor:
@@ -230,14 +239,13 @@ class _Twin:
         self._ordinary = model
         with strategy.scope():
             self.model = build()
-        # What every replica measures by itself, such as moving averages.
-        self._measured = [
-            (ordinary, own)
-            for ordinary, own in zip(
-                model.weights, self.model.weights, strict=True
+        self._measured = list(
+            zip(
+                replicas.measured(model),
+                replicas.measured(self.model),
+                strict=True,
             )
-            if not own.trainable and "float" in own.dtype
-        ]
+        )
         self._means = tf.function(self._reduce_measured)
 
     def receive(self) -> None:
@@ -276,8 +284,7 @@ class _Twin:
 def join(batch_size: int) -> Team:
     """Connects to the other processes; waits until all have started.
 
-    It must come before anything else that TensorFlow does, and once in a
-    process.
+    The first call must come before anything else that TensorFlow does.
 
     Args:
         batch_size: Records per batch, over all processes.
@@ -287,11 +294,7 @@ def join(batch_size: int) -> Team:
             split evenly.
     """
     cluster = Cluster.from_environment()
-    # It notes every graph with a collective operation, one line each.
-    tf.get_logger().setLevel("WARNING")
-    with _lost_workers():
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    team = Team(cluster, strategy)
+    team = Team(cluster, _connected())
     if batch_size % team.replicas:
         raise UserError(
             f"`batch_size` must be a multiple of {team.replicas}, the number "
@@ -301,16 +304,25 @@ def join(batch_size: int) -> Team:
     return team
 
 
+@functools.cache
+def _connected() -> tf.distribute.MultiWorkerMirroredStrategy:
+    """The strategy; TensorFlow can connect only once in a process."""
+    # It notes every graph with a collective operation, one line each.
+    tf.get_logger().setLevel("WARNING")
+    with _lost_workers():
+        return tf.distribute.MultiWorkerMirroredStrategy()
+
+
 @contextlib.contextmanager
 def _lost_workers() -> Iterator[None]:
     try:
         yield
     except _LOST as error:
+        logging.warning("TensorFlow says: %s", error.message)
         raise UserError(
-            "Another worker stopped or cannot be reached "
-            f"({type(error).__name__}: {error.message.splitlines()[0]}). Start "
-            "all workers again, with --resume to continue after the last "
-            "complete epoch."
+            "Another worker stopped or cannot be reached (TensorFlow: "
+            f"{type(error).__name__}). Start all workers again, with --resume "
+            "to continue after the last complete epoch."
         ) from error
 
 

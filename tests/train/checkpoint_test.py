@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+import gxnor_tf
 from train import checkpoint, config, models
 from train.errors import UserError
 
@@ -102,7 +103,8 @@ def test_states_outside_the_space(trained, progress, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"step_rule": "sgd"}, "one side only"),
+        ({"step_rule": "sgd"}, "that of another optimizer or step rule"),
+        ({"step_rule": "adam"}, "that of another optimizer or step rule"),
         ({"discrete": False}, "damaged"),
         ({"weight_n": 2}, "nothing"),
     ],
@@ -129,3 +131,70 @@ def test_other_archives(tmp_path):
     np.savez(path, progress=np.array("{"))
     with pytest.raises(UserError, match="not a checkpoint"):
         checkpoint.restore(path, compiled())
+
+
+def test_state_of_a_rule_with_as_many_variables(trained, progress, tmp_path):
+    """Accumulators are shaped like moments, and yet not taken for them."""
+    path = tmp_path / "checkpoint.npz"
+    accumulating = compiled()
+    accumulating.compile(
+        gxnor_tf.DiscreteStateTransition(0.1, gradient_accumulation_steps=2),
+        "squared_hinge",
+    )
+    accumulating.optimizer.build(accumulating.trainable_variables)
+    checkpoint.save(path, accumulating, progress)
+    other = compiled()
+    other.compile(
+        gxnor_tf.DiscreteStateTransition(0.1, "adam"), "squared_hinge"
+    )
+    other.optimizer.build(other.trainable_variables)
+    with pytest.raises(UserError, match="another optimizer or step rule"):
+        checkpoint.restore(path, other)
+
+
+@pytest.mark.parametrize(
+    ("rule", "settings"),
+    [
+        ("momentum", {}),
+        ("adam", {}),
+        ("sgd", {}),
+        ("momentum", {"gradient_accumulation_steps": 3}),
+        (
+            "momentum",
+            {
+                "transition_gain": (
+                    keras.optimizers.schedules.PiecewiseConstantDecay(
+                        [3], [4.0, 1.0]
+                    )
+                )
+            },
+        ),
+    ],
+)
+def test_a_run_continues_bit_for_bit(rule, settings, progress, tmp_path):
+    """In the middle of an accumulation, too."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 4, 16, 16, 1)).astype("float32")
+    y = 2 * np.eye(3, dtype="float32")[np.arange(4) % 3] - 1
+
+    def made():
+        model = compiled()
+        model.compile(
+            gxnor_tf.DiscreteStateTransition(0.1, rule, **settings),
+            loss="squared_hinge",
+        )
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    straight, continued = made(), made()
+    for batch in x[:4]:
+        straight.train_on_batch(batch, y)
+    checkpoint.save(tmp_path / "checkpoint.npz", straight, progress)
+    checkpoint.restore(tmp_path / "checkpoint.npz", continued)
+    before = straight.get_layer("dense1").kernel.numpy()
+    for model in (straight, continued):
+        for batch in x[4:]:
+            model.train_on_batch(batch, y)
+    assert (before != straight.get_layer("dense1").kernel.numpy()).any()
+    for a, b in zip(variables(straight), variables(continued), strict=True):
+        np.testing.assert_array_equal(a, b)

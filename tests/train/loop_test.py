@@ -372,6 +372,7 @@ def test_loss_that_is_not_finite_stops_the_run(settings, tmp_path):
 
 MIRRORED = """
 import sys
+import keras
 import tensorflow as tf
 from train import config, loop
 from train.errors import UserError
@@ -389,6 +390,19 @@ def settings(**changes):
 
 found = loop.train(settings(), sys.argv[2])
 print("accuracy", found["test_accuracy"])
+
+class StopIn(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now == 1 and batch >= 2:
+            raise KeyboardInterrupt
+
+try:
+    loop.train(settings(), sys.argv[4], callbacks=[StopIn()])
+except KeyboardInterrupt:
+    loop.train(settings(), sys.argv[4], resume=True)
 for changes in (
     {"batch_size": 5}, {"jit_compile": True}, {"steps_per_execution": 5}
 ):
@@ -400,8 +414,9 @@ for changes in (
 
 
 def test_mirrored_on_two_devices(data, tmp_path):
+    folders = [tmp_path / name for name in ("a", "b", "resumed")]
     done = subprocess.run(
-        [sys.executable, "-c", MIRRORED, data, tmp_path / "a", tmp_path / "b"],
+        [sys.executable, "-c", MIRRORED, data, *folders],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -420,6 +435,7 @@ def test_mirrored_on_two_devices(data, tmp_path):
         strict=True,
     ):
         assert f"`{name}` must be" in line
+    assert_same_run(tmp_path / "a", tmp_path / "resumed")
     names = sorted(os.listdir(tmp_path / "a"))
     assert "report.json" in names and "model.keras" in names
 

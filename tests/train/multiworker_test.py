@@ -12,11 +12,15 @@ import pathlib
 import socket
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 
 import gxnor_tf
+from train import multiworker
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
 # Far more than they take: a bug here is two processes that wait for ever.
@@ -131,10 +135,10 @@ for failing in (0, 1):
     except UserError as error:
         print("stopped:", error)
 try:
-    team.require_same("data", f"digest {team.cluster.rank}")
+    team.require_same({"seed": team.cluster.rank, "epochs": 2})
 except UserError as error:
     print("stopped:", error)
-team.require_same("data", "digest")
+team.require_same({"seed": 0.1})
 """
 )
 
@@ -160,8 +164,8 @@ def test_equals_one_process_bit_for_bit(tmp_path):
     assert lines(outputs[0], "stopped") == [
         "stopped: my disk is full",
         "stopped: Worker 1 stopped: my disk is full",
-        "stopped: Worker 1 stopped: All workers must have the same data. "
-        "Received: digest 1 in worker 1, digest 0 in worker 0",
+        "stopped: Worker 1 stopped: All workers must have the settings and "
+        "the data of worker 0. Received in worker 1: seed=1, there 0",
     ]
     assert lines(outputs[1], "stopped")[0] == (
         "stopped: Worker 0 stopped: my disk is full"
@@ -323,7 +327,7 @@ def test_whole_runs(tmp_path):
         *refused,
         (
             "`output_dir` already holds a run",
-            "All workers must have the same settings",
+            "Received in worker 1: seed=1, there 0",
             "`batch_size` must be a multiple of 2",
             "`jit_compile` must be False with distribute=multiworker",
             "`steps_per_execution` must be 1 with distribute=multiworker",
@@ -352,3 +356,58 @@ def test_without_a_cluster():
     assert done.returncode == 1
     assert "needs the environment variable TF_CONFIG" in done.stderr
     assert not (ROOT / "never").exists()
+
+
+def test_a_worker_that_dies_stops_the_others(tmp_path):
+    """With a text that says so, and a folder from which to go on."""
+    data = stripes(tmp_path / "data.npz")
+    arguments = [
+        *("-m", "train.mnist", f"--output_dir={tmp_path / 'out'}"),
+        *(f"--dataset={data}", "--distribute=multiworker", "--epochs=9999"),
+        *("--batch_size=8", "--width=0.1"),
+    ]
+    addresses = free_addresses(2)
+    chief, other = (start(arguments, addresses, rank) for rank in (0, 1))
+    try:
+        deadline = time.monotonic() + TIMEOUT
+        while not (tmp_path / "out" / "checkpoint.npz").exists():
+            assert chief.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        other.kill()
+        _, errors = chief.communicate(timeout=TIMEOUT)
+    finally:
+        chief.kill()
+        other.kill()
+        other.communicate()
+    assert chief.returncode == 1
+    assert "error: Another worker stopped or cannot be reached" in errors
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(("pipelines", "replicas"), [(1, 1), (2, 2), (2, 4)])
+def test_shares_are_the_batch(pipelines, replicas):
+    """Together, and in order, also where a process has two devices."""
+    batches = tf.data.Dataset.from_tensor_slices(
+        (np.arange(32).reshape(16, 2), np.arange(16))
+    ).batch(8)
+    shares = [
+        [
+            [part.numpy() for part in share]
+            for share in multiworker._share_of(
+                batches, tf.distribute.InputContext(pipelines, rank, replicas)
+            )
+        ]
+        for rank in range(pipelines)
+    ]
+    local = replicas // pipelines
+    for number, batch in enumerate(batches):
+        of_batch = [
+            share
+            for own in shares
+            for share in own[number * local : (number + 1) * local]
+        ]
+        assert len(of_batch) == replicas
+        for whole, *parts in zip(batch, *of_batch, strict=True):
+            assert {len(p) for p in parts} == {8 // replicas}
+            np.testing.assert_array_equal(np.concatenate(parts), whole)
