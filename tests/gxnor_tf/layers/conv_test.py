@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from gxnor_tf import DiscreteConv1D, DiscreteConv2D, DiscreteSpace
-from tests.gxnor_tf.layers.layer_conformance import LayerConformance
+from tests.gxnor_tf.layers.layer_conformance import (
+    ExampleConformance,
+    LayerConformance,
+)
 
 
 class TestConv1D(LayerConformance):
@@ -34,7 +37,7 @@ class TestConv1D(LayerConformance):
     ]
 
 
-class TestConv1DChannelsFirst(LayerConformance):
+class TestConv1DChannelsFirst(ExampleConformance):
     layer_class = DiscreteConv1D
     keras_class = keras.layers.Conv1D
     input_shape = (4, 11)
@@ -74,7 +77,7 @@ class TestConv2D(LayerConformance):
     ]
 
 
-class TestConv2DChannelsFirst(LayerConformance):
+class TestConv2DChannelsFirst(ExampleConformance):
     layer_class = DiscreteConv2D
     keras_class = keras.layers.Conv2D
     input_shape = (4, 9, 8)

@@ -5,7 +5,10 @@ import keras
 import pytest
 
 from gxnor_tf import DiscreteDense, DiscreteSpace
-from tests.gxnor_tf.layers.layer_conformance import LayerConformance
+from tests.gxnor_tf.layers.layer_conformance import (
+    ExampleConformance,
+    LayerConformance,
+)
 
 
 class TestDense(LayerConformance):
@@ -19,7 +22,9 @@ class TestDense(LayerConformance):
     ]
 
 
-class TestDenseOnPositions(TestDense):
+class TestDenseOnPositions(ExampleConformance):
+    layer_class = DiscreteDense
+    keras_class = keras.layers.Dense
     input_shape = (4, 5, 7)
     examples = [{"units": 4}, {"units": 5, "weight_space": DiscreteSpace(3)}]
 
