@@ -21,13 +21,19 @@ MODULES = sorted(
 # What a user is told to call must show how.
 WITH_EXAMPLE = [
     "gxnor_tf.DiscreteActivation",
+    "gxnor_tf.DiscreteConv1D",
     "gxnor_tf.DiscreteConv2D",
+    "gxnor_tf.DiscreteConv2DTranspose",
     "gxnor_tf.DiscreteDense",
+    "gxnor_tf.DiscreteDepthwiseConv2D",
+    "gxnor_tf.DiscreteSeparableConv2D",
     "gxnor_tf.DiscreteSpace",
     "gxnor_tf.DiscreteStateTransition",
     "gxnor_tf.DiscreteVariable",
     "gxnor_tf.activations.discretize",
+    "gxnor_tf.get_space",
     "gxnor_tf.initializers.DiscreteUniform",
+    "gxnor_tf.presets.get",
     "gxnor_tf.transitions.transition",
     "export.conversion.convert",
 ]

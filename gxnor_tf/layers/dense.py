@@ -60,6 +60,7 @@ class DiscreteDense(DiscreteKernelLayer):
         super().__init__(**kwargs)
         self.units = positive_integer(units, "units")
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
+        self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
         """Creates the kernel, `(depth, units)`."""

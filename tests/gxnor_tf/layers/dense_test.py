@@ -2,9 +2,10 @@
 """DiscreteDense."""
 
 import keras
+import numpy as np
 import pytest
 
-from gxnor_tf import DiscreteDense, DiscreteSpace
+from gxnor_tf import DiscreteActivation, DiscreteDense, DiscreteSpace
 from tests.gxnor_tf.layers.layer_conformance import (
     ExampleConformance,
     LayerConformance,
@@ -39,3 +40,12 @@ def test_units(units):
 def test_shapes_without_a_depth(shape):
     with pytest.raises(ValueError, match="depth that is known and not 0"):
         DiscreteDense(3).build(shape)
+
+
+def test_masks_pass_through():
+    x = np.ones((2, 3, 4), np.float32)
+    x[:, 1:] = 0
+    masked = keras.layers.Masking()(x)
+    y = DiscreteActivation()(DiscreteDense(5)(masked))
+    mask = keras.ops.convert_to_numpy(y._keras_mask)
+    assert mask.tolist() == [[True, False, False]] * 2
