@@ -53,6 +53,8 @@ class DiscreteConvolution(DiscreteKernelLayer, abc.ABC):
         self.kernel_size = self._lengths(kernel_size, "kernel_size")
         self.strides = self._lengths(strides, "strides")
         self.dilation_rate = self._lengths(dilation_rate, "dilation_rate")
+        # Like Keras, which takes capitals as well.
+        padding = padding.lower() if isinstance(padding, str) else padding
         if padding not in self.paddings:
             raise ValueError(
                 f"`padding` must be one of {self.paddings}. "

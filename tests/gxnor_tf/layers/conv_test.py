@@ -176,6 +176,10 @@ def test_data_format_follows_keras():
     assert again.data_format == "channels_first"
 
 
+def test_padding_in_capitals():
+    assert DiscreteConv2D(4, 3, padding="SAME").padding == "same"
+
+
 def test_arguments_stand_in_the_order_of_keras():
     arguments = (4, 3, 1, "same", "channels_last", 2, 2)
     ours, theirs = DiscreteConv2D(*arguments), keras.layers.Conv2D(*arguments)

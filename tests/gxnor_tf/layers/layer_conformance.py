@@ -471,30 +471,39 @@ class LayerConformance(ExampleConformance):
         with pytest.raises(ValueError, match="kernel` holds int8 states"):
             layer.set_weights([w + 9 for w in layer.get_weights()])
 
-    def test_weights_file_outside_the_space(self, tmp_path):
-        """A file of another space is refused; what was there stays."""
+    @pytest.mark.parametrize(
+        ("saved", "loaded"),
+        [(3, 1), (1, 3), (1, gxnor_tf.DiscreteSpace(1, 0.5)), (1, None)],
+        ids=str,
+    )
+    def test_weights_file_of_another_space(self, saved, loaded, tmp_path):
+        """It is refused even if the states fit; what was there stays."""
 
-        def make(n):
-            return keras.Sequential(
-                [
-                    keras.Input(self.input_shape),
-                    self.make(
-                        **self.examples[0],
-                        weight_space=gxnor_tf.DiscreteSpace(n),
-                    ),
-                ]
-            )
+        def make(space):
+            layer = self.make(**self.examples[0] | {"weight_space": space})
+            return keras.Sequential([keras.Input(self.input_shape), layer])
 
-        wide = make(3)
-        wide.save_weights(tmp_path / "wide.weights.h5")
-        narrow = make(1)
-        before = narrow.get_weights()
+        one, other = make(saved), make(loaded)
+        one.save_weights(tmp_path / "one.weights.h5")
+        before = other.get_weights()
+        with pytest.raises(ValueError, match=f"states of .*n={saved}, half"):
+            other.load_weights(tmp_path / "one.weights.h5")
+        for old, new in zip(before, other.get_weights(), strict=True):
+            assert (old == new).all()
+
+    def test_weights_without_a_space(self):
+        """As earlier versions wrote them: the states alone are checked."""
+        one, other = (self.make(**self.examples[0]) for _ in range(2))
+        one(self.inputs())
+        other(self.inputs())
+        store = {}
+        one.save_own_variables(store)
+        del store["weight_space"]
+        other.load_own_variables(store)
+        assert (one(self.inputs()) == other(self.inputs())).numpy().all()
+        store["0"] = np.full(store["0"].shape, 9, np.int8)
         with pytest.raises(ValueError, match="outside of it"):
-            narrow.load_weights(tmp_path / "wide.weights.h5")
-        assert all(
-            (a == b).all()
-            for a, b in zip(before, narrow.get_weights(), strict=True)
-        )
+            other.load_own_variables(store)
 
     def test_wrong_rank(self):
         layer = self.make(**self.examples[0])
