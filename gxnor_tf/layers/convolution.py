@@ -151,7 +151,8 @@ class DiscreteConvolution(DiscreteKernelLayer, abc.ABC):
 
     def _split(self, shape: Shape) -> tuple[int | None, Shape, int]:
         """Batch size, spatial sizes and number of channels of an input."""
-        order = ["batch", *("height", "width", "depth")[: self.rank]]
+        spatial = ("steps",) if self.rank == 1 else ("height", "width")
+        order = ["batch", *spatial]
         first = self.data_format == "channels_first"
         order.insert(1 if first else len(order), "channels")
         channels = None

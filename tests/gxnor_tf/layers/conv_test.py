@@ -161,8 +161,10 @@ def test_empty_input_with_padding():
 
 def test_shape_in_the_error_is_that_of_the_layout():
     layer = DiscreteConv1D(4, 5, data_format="channels_first")
-    with pytest.raises(ValueError, match=r"\(batch, channels, height\)"):
+    with pytest.raises(ValueError, match=r"\(batch, channels, steps\)"):
         layer.build((None, 3))
+    with pytest.raises(ValueError, match="batch, height, width, channels"):
+        DiscreteConv2D(4, 5).build((None, 3, 4))
 
 
 def test_data_format_follows_keras():
