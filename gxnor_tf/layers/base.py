@@ -16,6 +16,9 @@ from gxnor_tf.initializers import DiscreteUniform
 Scale = Literal["none", "fan_in", "layer", "channel"]
 Shape = tuple[int | None, ...]
 
+# Name of the entry of a weights file that holds n and half_range.
+_SPACE = "weight_space"
+
 
 def positive_integer(value: Any, name: str) -> int:
     """Returns `value` as an int, or raises ValueError."""
@@ -252,6 +255,35 @@ class DiscreteKernelLayer(keras.layers.Layer):
         if self.bias is not None:
             outputs = keras.ops.add(outputs, self.bias)
         return outputs
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the weights, and what their states mean."""
+        super().save_own_variables(store)
+        if self.weight_space is not None and self.built:
+            store[_SPACE] = np.array(
+                [self.weight_space.n, self.weight_space.half_range]
+            )
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads the weights.
+
+        Raises:
+            ValueError: If they are states of another space, which here would
+                be other values.
+        """
+        keys = list(store.keys())
+        if _SPACE in keys:
+            n, half_range = np.asarray(store[_SPACE])
+            found = DiscreteSpace(int(n), float(half_range))
+            if found != self.weight_space:
+                raise ValueError(
+                    f"The weights of layer `{self.name}` in the file are "
+                    f"states of {found}. Received: weight_space="
+                    f"{self.weight_space}. Make the layer with that space; "
+                    "to convert weights, see `nearest_states` of the space."
+                )
+        # Keras counts the entries. Files of earlier versions have no space.
+        super().load_own_variables({k: store[k] for k in keys if k != _SPACE})
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""

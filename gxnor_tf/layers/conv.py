@@ -145,8 +145,10 @@ class DiscreteConv2D(GroupedConvolution):
             None or `"float"` for an ordinary float32 kernel. Default ternary.
         use_bias: Whether to add a float bias; redundant before
             BatchNormalization, hence off by default.
-        scale: `"none"`, `"fan_in"`, `"layer"` or `"channel"`: what multiplies
-            the outputs, see `DiscreteKernelLayer`.
+        scale: What multiplies the outputs: nothing (`"none"`), a fixed power
+            of two near `1 / sqrt(fan_in * mean(values^2))` (`"fan_in"`), or a
+            trained scalar (`"layer"`) or vector (`"channel"`) that starts
+            there. In full precision `"none"` only.
         kernel_initializer: Any Keras initializer of values, rounded to the
             nearest states. Default: uniform over the states (full precision:
             glorot_uniform).

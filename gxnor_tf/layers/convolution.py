@@ -53,6 +53,8 @@ class DiscreteConvolution(DiscreteKernelLayer, abc.ABC):
         self.kernel_size = self._lengths(kernel_size, "kernel_size")
         self.strides = self._lengths(strides, "strides")
         self.dilation_rate = self._lengths(dilation_rate, "dilation_rate")
+        # Like Keras, which takes capitals as well.
+        padding = padding.lower() if isinstance(padding, str) else padding
         if padding not in self.paddings:
             raise ValueError(
                 f"`padding` must be one of {self.paddings}. "
@@ -149,7 +151,8 @@ class DiscreteConvolution(DiscreteKernelLayer, abc.ABC):
 
     def _split(self, shape: Shape) -> tuple[int | None, Shape, int]:
         """Batch size, spatial sizes and number of channels of an input."""
-        order = ["batch", *("height", "width", "depth")[: self.rank]]
+        spatial = ("steps",) if self.rank == 1 else ("height", "width")
+        order = ["batch", *spatial]
         first = self.data_format == "channels_first"
         order.insert(1 if first else len(order), "channels")
         channels = None

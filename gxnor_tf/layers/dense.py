@@ -22,8 +22,10 @@ class DiscreteDense(DiscreteKernelLayer):
             None or `"float"` for an ordinary float32 kernel. Default ternary.
         use_bias: Whether to add a float bias; redundant before
             BatchNormalization, hence off by default.
-        scale: `"none"`, `"fan_in"`, `"layer"` or `"channel"`: what multiplies
-            the outputs, see `DiscreteKernelLayer`.
+        scale: What multiplies the outputs: nothing (`"none"`), a fixed power
+            of two near `1 / sqrt(fan_in * mean(values^2))` (`"fan_in"`), or a
+            trained scalar (`"layer"`) or vector (`"channel"`) that starts
+            there. In full precision `"none"` only.
         kernel_initializer: Any Keras initializer of values, rounded to the
             nearest states. Default: uniform over the states (full precision:
             glorot_uniform).
@@ -60,6 +62,7 @@ class DiscreteDense(DiscreteKernelLayer):
         super().__init__(**kwargs)
         self.units = positive_integer(units, "units")
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
+        self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
         """Creates the kernel, `(depth, units)`."""

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src import testing
 
 from gxnor_tf import DiscreteActivation, DiscreteSpace, activations
 
@@ -73,3 +74,31 @@ def test_full_precision_is_relu(space, tmp_path):
 @pytest.mark.parametrize("n", range(8))
 def test_an_integer_is_a_space(n):
     assert DiscreteActivation(n).space == DiscreteSpace(n)
+
+
+# Keras' training check gives a generator and leaves shuffle=True, and there
+# is nothing to train.
+@pytest.mark.filterwarnings(
+    "ignore:.shuffle=True. was passed:UserWarning",
+    "ignore:The model does not have any trainable:UserWarning",
+)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("space", [None, 0, 1, 3, DiscreteSpace(2, 0.7)])
+def test_keras_conformance(space, dtype):
+    case = testing.TestCase()
+    case.setUp()
+    try:
+        case.run_layer_test(
+            DiscreteActivation,
+            init_kwargs={"space": space, "dtype": dtype},
+            input_shape=(2, 3, 4),
+            expected_output_shape=(2, 3, 4),
+            expected_output_dtype=dtype.removeprefix("mixed_"),
+            expected_num_trainable_weights=0,
+            expected_num_non_trainable_weights=0,
+            expected_num_seed_generators=0,
+            expected_num_losses=0,
+            supports_masking=True,
+        )
+    finally:
+        case.tearDown()

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from gxnor_tf import DiscreteConv1D, DiscreteConv2D, DiscreteSpace
-from tests.gxnor_tf.layers.layer_conformance import LayerConformance
+from tests.gxnor_tf.layers.layer_conformance import (
+    ExampleConformance,
+    LayerConformance,
+)
 
 
 class TestConv1D(LayerConformance):
@@ -34,7 +37,7 @@ class TestConv1D(LayerConformance):
     ]
 
 
-class TestConv1DChannelsFirst(LayerConformance):
+class TestConv1DChannelsFirst(ExampleConformance):
     layer_class = DiscreteConv1D
     keras_class = keras.layers.Conv1D
     input_shape = (4, 11)
@@ -74,7 +77,7 @@ class TestConv2D(LayerConformance):
     ]
 
 
-class TestConv2DChannelsFirst(LayerConformance):
+class TestConv2DChannelsFirst(ExampleConformance):
     layer_class = DiscreteConv2D
     keras_class = keras.layers.Conv2D
     input_shape = (4, 9, 8)
@@ -158,8 +161,10 @@ def test_empty_input_with_padding():
 
 def test_shape_in_the_error_is_that_of_the_layout():
     layer = DiscreteConv1D(4, 5, data_format="channels_first")
-    with pytest.raises(ValueError, match=r"\(batch, channels, height\)"):
+    with pytest.raises(ValueError, match=r"\(batch, channels, steps\)"):
         layer.build((None, 3))
+    with pytest.raises(ValueError, match="batch, height, width, channels"):
+        DiscreteConv2D(4, 5).build((None, 3, 4))
 
 
 def test_data_format_follows_keras():
@@ -171,6 +176,10 @@ def test_data_format_follows_keras():
     assert layer.data_format == "channels_first"
     again = DiscreteConv2D.from_config(layer.get_config())
     assert again.data_format == "channels_first"
+
+
+def test_padding_in_capitals():
+    assert DiscreteConv2D(4, 3, padding="SAME").padding == "same"
 
 
 def test_arguments_stand_in_the_order_of_keras():

@@ -9,7 +9,10 @@ import pytest
 
 from gxnor_tf import DiscreteConv2DTranspose, DiscreteSpace
 from gxnor_tf.layers.conv_transpose import spread
-from tests.gxnor_tf.layers.layer_conformance import LayerConformance
+from tests.gxnor_tf.layers.layer_conformance import (
+    ExampleConformance,
+    LayerConformance,
+)
 
 
 class TestConv2DTranspose(LayerConformance):
@@ -37,7 +40,7 @@ class TestConv2DTranspose(LayerConformance):
     ]
 
 
-class TestConv2DTransposeChannelsFirst(LayerConformance):
+class TestConv2DTransposeChannelsFirst(ExampleConformance):
     layer_class = DiscreteConv2DTranspose
     keras_class = keras.layers.Conv2DTranspose
     input_shape = (4, 6, 5)

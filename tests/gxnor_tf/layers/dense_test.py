@@ -2,10 +2,14 @@
 """DiscreteDense."""
 
 import keras
+import numpy as np
 import pytest
 
-from gxnor_tf import DiscreteDense, DiscreteSpace
-from tests.gxnor_tf.layers.layer_conformance import LayerConformance
+from gxnor_tf import DiscreteActivation, DiscreteDense, DiscreteSpace
+from tests.gxnor_tf.layers.layer_conformance import (
+    ExampleConformance,
+    LayerConformance,
+)
 
 
 class TestDense(LayerConformance):
@@ -19,7 +23,9 @@ class TestDense(LayerConformance):
     ]
 
 
-class TestDenseOnPositions(TestDense):
+class TestDenseOnPositions(ExampleConformance):
+    layer_class = DiscreteDense
+    keras_class = keras.layers.Dense
     input_shape = (4, 5, 7)
     examples = [{"units": 4}, {"units": 5, "weight_space": DiscreteSpace(3)}]
 
@@ -34,3 +40,12 @@ def test_units(units):
 def test_shapes_without_a_depth(shape):
     with pytest.raises(ValueError, match="depth that is known and not 0"):
         DiscreteDense(3).build(shape)
+
+
+def test_masks_pass_through():
+    x = np.ones((2, 3, 4), np.float32)
+    x[:, 1:] = 0
+    masked = keras.layers.Masking()(x)
+    y = DiscreteActivation()(DiscreteDense(5)(masked))
+    mask = keras.ops.convert_to_numpy(y._keras_mask)
+    assert mask.tolist() == [[True, False, False]] * 2

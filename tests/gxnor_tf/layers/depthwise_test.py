@@ -8,7 +8,10 @@ import tensorflow as tf
 
 from gxnor_tf import DiscreteDepthwiseConv2D, DiscreteSpace
 from gxnor_tf.layers.depthwise import depthwise_convolution
-from tests.gxnor_tf.layers.layer_conformance import LayerConformance
+from tests.gxnor_tf.layers.layer_conformance import (
+    ExampleConformance,
+    LayerConformance,
+)
 
 
 class TestDepthwiseConv2D(LayerConformance):
@@ -34,7 +37,7 @@ class TestDepthwiseConv2D(LayerConformance):
     ]
 
 
-class TestDepthwiseConv2DChannelsFirst(LayerConformance):
+class TestDepthwiseConv2DChannelsFirst(ExampleConformance):
     layer_class = DiscreteDepthwiseConv2D
     keras_class = keras.layers.DepthwiseConv2D
     input_shape = (3, 9, 8)

@@ -31,11 +31,11 @@ def kernels(layer):
     return [getattr(layer, name) for name in names if hasattr(layer, name)]
 
 
-class LayerConformance:
+class ExampleConformance:
     """Base of the layers' tests; a subclass gives the class and examples.
 
     `keras_class` is the Keras layer of the same name; `examples` are the
-    arguments that both share.
+    arguments that both share. Every test runs on every example.
     """
 
     layer_class: type
@@ -104,10 +104,6 @@ class LayerConformance:
         assert layer.padding in ("valid", "same", "causal")
         assert layer.data_format in ("channels_last", "channels_first")
         assert layer.groups >= 1
-
-    @pytest.mark.parametrize("space", SPACES, ids=str)
-    def test_equals_the_keras_layer_in_every_space(self, space):
-        self.check_equality(self.examples[0] | {"weight_space": space})
 
     def test_equals_the_keras_layer(self, example):
         self.check_equality(example)
@@ -192,19 +188,6 @@ class LayerConformance:
         again.set_weights(layer.get_weights())
         assert (again(self.inputs()) == layer(self.inputs())).numpy().all()
 
-    @pytest.mark.parametrize(
-        "kwargs",
-        [
-            {"weight_space": None},
-            {"weight_space": 0, "scale": "fan_in"},
-            {"weight_space": 2, "scale": "layer"},
-            {"scale": "channel", "use_bias": True},
-        ],
-        ids=str,
-    )
-    def test_save_and_load(self, kwargs, tmp_path):
-        self.check_saving(self.examples[0] | kwargs, tmp_path)
-
     def test_save_and_load_examples(self, example, tmp_path):
         self.check_saving(example, tmp_path)
 
@@ -253,9 +236,6 @@ class LayerConformance:
     def test_trains(self, example):
         self.check_training(example, jit_compile=False)
 
-    def test_trains_with_xla(self):
-        self.check_training(self.examples[0], jit_compile=True)
-
     def check_training(self, example, jit_compile):
         model = keras.Sequential(
             [keras.Input(self.input_shape), self.make(**example)]
@@ -273,39 +253,6 @@ class LayerConformance:
             assert (old != kernel.numpy()).any()
             assert layer.weight_space.contains(kernel.numpy())
 
-    def test_a_float_kernel_trains_with_any_optimizer(self):
-        model = keras.Sequential(
-            [
-                keras.Input(self.input_shape),
-                self.make(**self.examples[0] | {"weight_space": "float"}),
-            ]
-        )
-        model.compile("adam", "mse", jit_compile=False)
-        before = model.get_weights()
-        target = np.ones((3, *model.output_shape[1:]), np.float32)
-        model.fit(self.inputs(), target, verbose=0)
-        for old, new in zip(before, model.get_weights(), strict=True):
-            assert (old != new).all()
-
-    @pytest.mark.parametrize("scale", ["none", "fan_in", "layer", "channel"])
-    @pytest.mark.parametrize("space", [0, 1, 3])
-    def test_keras_conformance(self, space, scale):
-        """Keras' own checks of a layer, mixed_float16 among them."""
-        self.run_keras_checks(
-            self.examples[0]
-            | {"weight_space": space, "scale": scale, "use_bias": True},
-            # That check trains with Keras' SGD, which cannot move an integer;
-            # `test_trains` trains with the optimizer for discrete weights.
-            run_training_check=False,
-        )
-
-    # Keras' training check gives a generator and leaves shuffle=True.
-    @pytest.mark.filterwarnings("ignore:.shuffle=True. was passed:UserWarning")
-    def test_keras_conformance_in_full_precision(self):
-        self.run_keras_checks(
-            self.examples[0] | {"weight_space": None, "use_bias": True}
-        )
-
     def test_keras_conformance_of_examples(self, example):
         layer = self.make(**example)
         self.run_keras_checks(
@@ -315,14 +262,6 @@ class LayerConformance:
             ),
             run_training_check=False,  # as above
         )
-
-    def test_keras_conformance_of_mixed_bfloat16(self):
-        for kwargs in ({}, {"weight_space": None}, {"scale": "channel"}):
-            self.run_keras_checks(
-                self.examples[0] | kwargs | {"dtype": "mixed_bfloat16"},
-                expected_output_dtype="bfloat16",
-                run_training_check=False,  # as above
-            )
 
     def run_keras_checks(self, kwargs, **expected):
         scales = kwargs.get("scale") in ("layer", "channel")
@@ -345,6 +284,77 @@ class LayerConformance:
             )
         finally:
             case.tearDown()
+
+
+class LayerConformance(ExampleConformance):
+    """The tests that choose their arguments themselves, besides the others.
+
+    One subclass of it for every layer is enough.
+    """
+
+    @pytest.mark.parametrize("space", SPACES, ids=str)
+    def test_equals_the_keras_layer_in_every_space(self, space):
+        self.check_equality(self.examples[0] | {"weight_space": space})
+
+    @pytest.mark.parametrize(
+        "kwargs",
+        [
+            {"weight_space": None},
+            {"weight_space": 0, "scale": "fan_in"},
+            {"weight_space": 2, "scale": "layer"},
+            {"scale": "channel", "use_bias": True},
+        ],
+        ids=str,
+    )
+    def test_save_and_load(self, kwargs, tmp_path):
+        self.check_saving(self.examples[0] | kwargs, tmp_path)
+
+    def test_trains_with_xla(self):
+        self.check_training(self.examples[0], jit_compile=True)
+
+    def test_a_float_kernel_trains_with_any_optimizer(self):
+        model = keras.Sequential(
+            [
+                keras.Input(self.input_shape),
+                self.make(**self.examples[0] | {"weight_space": "float"}),
+            ]
+        )
+        model.compile("adam", "mse", jit_compile=False)
+        before = model.get_weights()
+        target = np.ones((3, *model.output_shape[1:]), np.float32)
+        model.fit(self.inputs(), target, verbose=0)
+        for old, new in zip(before, model.get_weights(), strict=True):
+            assert (old != new).all()
+
+    @pytest.mark.parametrize(
+        ("space", "scale"),
+        [(0, "none"), (1, "none"), (3, "none")]
+        + [(1, "fan_in"), (0, "layer"), (1, "channel")],
+    )
+    def test_keras_conformance(self, space, scale):
+        """Keras' own checks of a layer, mixed_float16 among them."""
+        self.run_keras_checks(
+            self.examples[0]
+            | {"weight_space": space, "scale": scale, "use_bias": True},
+            # That check trains with Keras' SGD, which cannot move an integer;
+            # `test_trains` trains with the optimizer for discrete weights.
+            run_training_check=False,
+        )
+
+    # Keras' training check gives a generator and leaves shuffle=True.
+    @pytest.mark.filterwarnings("ignore:.shuffle=True. was passed:UserWarning")
+    def test_keras_conformance_in_full_precision(self):
+        self.run_keras_checks(
+            self.examples[0] | {"weight_space": None, "use_bias": True}
+        )
+
+    def test_keras_conformance_of_mixed_bfloat16(self):
+        for kwargs in ({}, {"weight_space": None}, {"scale": "channel"}):
+            self.run_keras_checks(
+                self.examples[0] | kwargs | {"dtype": "mixed_bfloat16"},
+                expected_output_dtype="bfloat16",
+                run_training_check=False,  # as above
+            )
 
     @pytest.mark.parametrize(
         ("space", "scale"),
@@ -461,30 +471,39 @@ class LayerConformance:
         with pytest.raises(ValueError, match="kernel` holds int8 states"):
             layer.set_weights([w + 9 for w in layer.get_weights()])
 
-    def test_weights_file_outside_the_space(self, tmp_path):
-        """A file of another space is refused; what was there stays."""
+    @pytest.mark.parametrize(
+        ("saved", "loaded"),
+        [(3, 1), (1, 3), (1, gxnor_tf.DiscreteSpace(1, 0.5)), (1, None)],
+        ids=str,
+    )
+    def test_weights_file_of_another_space(self, saved, loaded, tmp_path):
+        """It is refused even if the states fit; what was there stays."""
 
-        def make(n):
-            return keras.Sequential(
-                [
-                    keras.Input(self.input_shape),
-                    self.make(
-                        **self.examples[0],
-                        weight_space=gxnor_tf.DiscreteSpace(n),
-                    ),
-                ]
-            )
+        def make(space):
+            layer = self.make(**self.examples[0] | {"weight_space": space})
+            return keras.Sequential([keras.Input(self.input_shape), layer])
 
-        wide = make(3)
-        wide.save_weights(tmp_path / "wide.weights.h5")
-        narrow = make(1)
-        before = narrow.get_weights()
+        one, other = make(saved), make(loaded)
+        one.save_weights(tmp_path / "one.weights.h5")
+        before = other.get_weights()
+        with pytest.raises(ValueError, match=f"states of .*n={saved}, half"):
+            other.load_weights(tmp_path / "one.weights.h5")
+        for old, new in zip(before, other.get_weights(), strict=True):
+            assert (old == new).all()
+
+    def test_weights_without_a_space(self):
+        """As earlier versions wrote them: the states alone are checked."""
+        one, other = (self.make(**self.examples[0]) for _ in range(2))
+        one(self.inputs())
+        other(self.inputs())
+        store = {}
+        one.save_own_variables(store)
+        del store["weight_space"]
+        other.load_own_variables(store)
+        assert (one(self.inputs()) == other(self.inputs())).numpy().all()
+        store["0"] = np.full(store["0"].shape, 9, np.int8)
         with pytest.raises(ValueError, match="outside of it"):
-            narrow.load_weights(tmp_path / "wide.weights.h5")
-        assert all(
-            (a == b).all()
-            for a, b in zip(before, narrow.get_weights(), strict=True)
-        )
+            other.load_own_variables(store)
 
     def test_wrong_rank(self):
         layer = self.make(**self.examples[0])

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from gxnor_tf import DiscreteSeparableConv2D, DiscreteSpace
-from tests.gxnor_tf.layers.layer_conformance import LayerConformance
+from tests.gxnor_tf.layers.layer_conformance import (
+    ExampleConformance,
+    LayerConformance,
+)
 
 
 class TestSeparableConv2D(LayerConformance):
@@ -34,7 +37,7 @@ class TestSeparableConv2D(LayerConformance):
     ]
 
 
-class TestSeparableConv2DChannelsFirst(LayerConformance):
+class TestSeparableConv2DChannelsFirst(ExampleConformance):
     layer_class = DiscreteSeparableConv2D
     keras_class = keras.layers.SeparableConv2D
     input_shape = (3, 9, 8)
