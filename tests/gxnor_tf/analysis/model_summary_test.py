@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
 
 import keras
 import numpy as np
@@ -313,15 +314,29 @@ def test_what_is_not_counted_is_said():
     assert "Operations not counted in: table." in cost.notes
 
 
-def test_what_builtin_ops_cannot_do_is_said():
-    model = nets.randomise(
-        keras.Sequential([keras.Input((784,)), DiscreteDense(10, name="wide")]),
-        0,
-    )
-    with pytest.raises(ValueError, match="`wide` can reach"):
+def test_what_export_refuses_is_said():
+    @keras.saving.register_keras_serializable()
+    class Own(L.ReLU):
+        """May compute anything."""
+
+    known = L.Dense(3, name="real")
+    for layer, text in (
+        (Own(name="own"), "refuses these layers, .*: own."),
+        (L.LeakyReLU(name="leaky"), "refuses these layers, .*: leaky."),
+        (known, "without `float_layers`.*: real."),
+    ):
+        model = keras.Sequential(
+            [keras.Input((9,)), DiscreteDense(4), layer, DiscreteActivation()]
+        )
+        with pytest.raises(ValueError, match=layer.name):
+            convert(model, ops="builtin")
+        [note] = [n for n in _notes(model) if "refuses" in n]
+        assert re.search(text, note)
+    # Sums that no 32 windows hold are exported in float32.
+    wide = keras.Sequential([keras.Input((784,)), DiscreteDense(10)])
+    for model in (wide, mnist_net(0), nets.residual(0)):
         convert(model, ops="builtin")
-    assert any("refuses this form: wide." in n for n in _notes(model))
-    assert not any("refuses" in n for n in _notes(mnist_net(0)))
+        assert not any("refuses" in note for note in _notes(model))
 
 
 def _notes(model):
