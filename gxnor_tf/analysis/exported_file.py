@@ -105,7 +105,7 @@ class _Walk:
                 shape, _INPUT_UNIT, 128, {"int8"}, scaled=True
             )
             if len(shape) != len(tensor.shape) - 1:
-                writer.reshape("", len(shape))
+                writer.reshape("", len(shape), states=True)
         for call in calls:
             if not _does_nothing(call):
                 self._call(call)
@@ -117,9 +117,9 @@ class _Walk:
         handler = _HANDLERS.get(type(call.layer))
         if handler is None and _is_plus(call):
             handler = _Walk._add
-        if handler is None or _is_channels_first(call.layer):
+        if handler is None or _is_refused(call.layer):
             self.unsupported.append(call.name)
-            handler = _Walk._unknown
+        handler = handler or _Walk._unknown
         result = handler(self, call)
         for tensor in keras.tree.flatten(call.outputs):
             self.values[id(tensor)] = result
@@ -128,7 +128,8 @@ class _Walk:
         value = self._whole("", self._made(tensor))
         value = self._unflipped("", value)
         if len(value.shape) != len(tensor.shape) - 1:
-            self.writer.reshape("", len(tensor.shape) - 1)
+            rank = len(tensor.shape) - 1
+            self.writer.reshape("", rank, value.is_states)
 
     # Values.
 
@@ -178,14 +179,14 @@ class _Walk:
         """A value with its padding in place and in Keras' shape."""
         forms = value.forms
         if value.padded:
-            self.writer.pad(name)
-            # Words can be padded as well, states that are both are not.
+            # Words can be padded as well.
             forms = {"int8"} if "int8" in forms else set(forms)
+            self.writer.pad(name, "int8" in forms)
         value = dataclasses.replace(value, padded=False, forms=forms)
         if value.flat and len(value.shape) > 1 and not keep_flat:
             if value.is_states:
                 self.writer.int8(name, value)
-            self.writer.reshape(name, 1)
+            self.writer.reshape(name, 1, value.is_states)
             value = dataclasses.replace(
                 value,
                 shape=(math.prod(value.shape),),
@@ -331,7 +332,7 @@ class _Walk:
             return self._discretized(call, value)
         form = self.writer.write_activation(value, space)
         if pools and form == "int8":
-            self.writer.operator(call.name, "MAX_POOL_2D")
+            self.writer.operator(call.name, "MAX_POOL_2D", states=True)
         return Value(
             value.shape,
             space.unit,
@@ -357,7 +358,7 @@ class _Walk:
             self.writer.operator(name, "SUB")
             if number:
                 self.writer.operator(name, "ADD")
-        self.writer.operator(name, "QUANTIZE")
+        self.writer.operator(name, "QUANTIZE", states=True)
         return Value(
             value.shape, space.unit, space.max_state, {"int8"}, flat=value.flat
         )
@@ -390,12 +391,12 @@ class _Walk:
         value = self._whole(name, value)
         if value.pool_joins and self.uses[id(call.inputs)] == 1:
             if value.forms != {"packed"}:
-                self.writer.operator(name, "MAX_POOL_2D")
+                self.writer.operator(name, "MAX_POOL_2D", states=True)
             return dataclasses.replace(value, shape=shape, pool_joins=False)
         value = self._unflipped(name, value)
         if value.is_states:
             self.writer.int8(name, value)
-        self.writer.operator(name, "MAX_POOL_2D")
+        self.writer.operator(name, "MAX_POOL_2D", states=value.is_states)
         return dataclasses.replace(
             value,
             shape=shape,
@@ -448,7 +449,7 @@ class _Walk:
             values = [self._dequantized(name, value) for value in values]
             result = Value(values[0].shape)
         for _ in values[1:]:
-            self.writer.operator(name, "ADD")
+            self.writer.operator(name, "ADD", states=result.is_states)
         return result
 
     def _concatenate(self, call: LayerCall) -> Value:
@@ -472,7 +473,8 @@ class _Walk:
                 self.writer.unscaled(name, value)
             peak = max(value.peak for value in states)
             result = Value(shape, states[0].unit, peak, {"int8"})
-        self.writer.operator(name, "CONCATENATION")
+        joins_int8 = "int8" in result.forms
+        self.writer.operator(name, "CONCATENATION", states=joins_int8)
         return result
 
     def _operands(self, call: LayerCall) -> list[Value]:
@@ -513,7 +515,7 @@ class _Walk:
             return value
         if value.is_states:
             self.writer.int8(call.name, value)
-        self.writer.reshape(call.name, len(shape))
+        self.writer.reshape(call.name, len(shape), value.is_states)
         forms = {"int8"} if value.is_states else set()
         return dataclasses.replace(
             value, shape=shape, forms=forms, pool_joins=False
@@ -700,8 +702,12 @@ def _is_plus(call: LayerCall) -> bool:
     )
 
 
-def _is_channels_first(layer: Any) -> bool:
-    return getattr(layer, "data_format", None) == "channels_first"
+def _is_refused(layer: Any) -> bool:
+    """Whether export refuses the way in which a known layer computes."""
+    return (
+        getattr(layer, "data_format", None) == "channels_first"
+        or getattr(layer, "compute_dtype", "float32") != "float32"
+    )
 
 
 def _tiles(sizes: Sequence[int], window: Any, strides: Any) -> bool:

@@ -127,7 +127,7 @@ class Sums:
     @property
     def data(self) -> Hashable:
         """Names the kernel; a layer that is called twice has it once."""
-        return self.layer, self.kernel.shape
+        return self.kernel.shape, hash(self.kernel.tobytes())
 
 
 class FileWriter:
@@ -144,18 +144,20 @@ class FileWriter:
         self.custom = custom
         self.size = FileSize()
 
-    def operator(self, layer: str, kind: str, *constants: int) -> None:
-        """An operator with constants of so many bytes."""
+    def operator(
+        self, layer: str, kind: str, *constants: int, states: bool = False
+    ) -> None:
+        """An operator with constants of so many bytes, for int8 or not."""
         for size in constants:
             self.size.constant(layer, size)
-        self.size.operator(layer, kind)
+        self.size.operator(layer, kind, states)
 
     # Forms of values.
 
     def int8(self, layer: str, value: Value) -> None:
         """States as int8."""
         if "int8" not in value.forms:
-            self.operator(layer, "GxnorUnpack")
+            self.operator(layer, "GxnorUnpack", states=True)
             value.forms.add("int8")
 
     def packed(self, layer: str, value: Value) -> None:
@@ -175,7 +177,7 @@ class FileWriter:
         """States as int8 with the scale 1."""
         if value.scaled:
             self.numbers(layer, value)
-            self.operator(layer, "QUANTIZE")
+            self.operator(layer, "QUANTIZE", states=True)
         else:
             self.int8(layer, value)
 
@@ -183,13 +185,13 @@ class FileWriter:
         """Whether none of the values is there as int8."""
         return all(value.forms == {"packed"} for value in values)
 
-    def pad(self, layer: str) -> None:
+    def pad(self, layer: str, states: bool) -> None:
         """Zeros around a value: four pairs of int32."""
-        self.operator(layer, "PAD", 32)
+        self.operator(layer, "PAD", 32, states=states)
 
-    def reshape(self, layer: str, rank: int) -> None:
+    def reshape(self, layer: str, rank: int, states: bool) -> None:
         """Another shape: an int32 for each axis and the batch."""
-        self.operator(layer, "RESHAPE", 4 * (rank + 1))
+        self.operator(layer, "RESHAPE", 4 * (rank + 1), states=states)
 
     # Sums.
 
@@ -208,10 +210,13 @@ class FileWriter:
         self.int8_sums(sums, windows)
         self.operator(sums.layer, "DEQUANTIZE")
         if windows > 1:
-            outputs = sums.outputs
+            layer, outputs = sums.layer, sums.outputs
+            # All layers of so many outputs and windows share the matrix.
+            adder = ("adder", outputs, windows)
+            self.size.constant(layer, 4 * windows * outputs**2, data=adder)
+            self._zeros(layer, outputs)
             kind = "FULLY_CONNECTED" if sums.fully_connected else "CONV_2D"
-            adder = 4 * outputs * windows * outputs
-            self.operator(sums.layer, kind, adder, 4 * outputs)
+            self.operator(layer, kind)
 
     def write_activation(self, sums: Sums, space: DiscreteSpace) -> str:
         """The sums closed by a discrete activation; gives its form."""
@@ -228,7 +233,7 @@ class FileWriter:
             for number in range(-(-steps // 2)):
                 self.int8_sums(sums)
                 if number:
-                    self.operator(sums.layer, "ADD")
+                    self.operator(sums.layer, "ADD", states=True)
         else:
             self._float_sums(sums)
             self._float_staircase(sums, space)
@@ -243,8 +248,8 @@ class FileWriter:
         )
         if states:
             self.operator(layer, "DEQUANTIZE")
-        self.size.constant(layer, 4 * sums.outputs)
-        self._kernel_operator(sums)
+        self._zeros(layer, sums.outputs)
+        self._kernel_operator(sums, states=False)
 
     def int8_sums(self, sums: Sums, windows: int = 1) -> None:
         """An int8 operator with a scale, and a bias, for every channel."""
@@ -257,22 +262,25 @@ class FileWriter:
             ("int8", windows, sums.data),
         )
         self.size.constant(layer, 4 * channels, channels)
-        self._kernel_operator(sums)
+        self._kernel_operator(sums, states=True)
 
-    def _kernel_operator(self, sums: Sums) -> None:
+    def _kernel_operator(self, sums: Sums, states: bool) -> None:
         layer, is_vector = sums.layer, len(sums.source.shape) == 1
         if sums.fully_connected and not sums.depthwise:
-            self.operator(layer, "FULLY_CONNECTED")
+            self.operator(layer, "FULLY_CONNECTED", states=states)
             return
         if is_vector:
-            self.reshape(layer, 3)
+            self.reshape(layer, 3, states)
         if sums.explicit_pad:
-            self.pad(layer)
-        self.operator(
-            layer, "DEPTHWISE_CONV_2D" if sums.depthwise else "CONV_2D"
-        )
+            self.pad(layer, states)
+        kind = "DEPTHWISE_CONV_2D" if sums.depthwise else "CONV_2D"
+        self.operator(layer, kind, states=states)
         if is_vector:
-            self.reshape(layer, 1)
+            self.reshape(layer, 1, states)
+
+    def _zeros(self, layer: str, outputs: int) -> None:
+        """A bias of float32 zeros."""
+        self.size.constant(layer, 4 * outputs, data=("zeros", outputs))
 
     def _float_sums(self, sums: Sums) -> None:
         self.numbers(sums.layer, sums.source)
@@ -288,7 +296,7 @@ class FileWriter:
                 self.operator(layer, "ADD")
         if space.n:
             self.operator(layer, "MUL", 4)
-        self.operator(layer, "QUANTIZE")
+        self.operator(layer, "QUANTIZE", states=True)
 
     def _is_gated(self, sums: Sums) -> bool:
         return self.custom and sums.groups == 1 and sums.peak_weight <= 1

@@ -309,6 +309,12 @@ def _notes(
     unused = [name for name in weighted if name not in called]
     if uncounted:
         notes.append(f"Operations not counted in: {', '.join(uncounted)}.")
+    ends = [getattr(model, name, None) or [] for name in ("inputs", "outputs")]
+    if any(len(tensors) != 1 for tensors in ends):
+        notes.append(
+            "Export refuses this model, as it takes a Sequential or functional "
+            "one with one input and one output."
+        )
     if file.unsupported:
         notes.append(
             "Export refuses these layers, so that bytes of a file are only an "
