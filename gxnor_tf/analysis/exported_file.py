@@ -178,11 +178,11 @@ class _Walk:
     def _whole(self, name: str, value: Value, keep_flat: bool = False) -> Value:
         """A value with its padding in place and in Keras' shape."""
         forms = value.forms
-        if value.padded:
+        if value.padding:
             # Words can be padded as well.
             forms = {"int8"} if "int8" in forms else set(forms)
             self.writer.pad(name, "int8" in forms)
-        value = dataclasses.replace(value, padded=False, forms=forms)
+        value = dataclasses.replace(value, padding=(), forms=forms)
         if value.flat and len(value.shape) > 1 and not keep_flat:
             if value.is_states:
                 self.writer.int8(name, value)
@@ -225,7 +225,7 @@ class _Walk:
         self.writer.numbers(name, value)
         if value.unit != 1:
             self.writer.operator(name, "MUL", 4)
-        return Value(value.shape, flat=value.flat, padded=value.padded)
+        return Value(value.shape, flat=value.flat, padding=value.padding)
 
     # Layers with a kernel.
 
@@ -497,8 +497,19 @@ class _Walk:
         return [self._rescaled(name, value, unit) for value in values]
 
     def _pad(self, call: LayerCall) -> Value:
+        value = self._made(call.inputs)
+        padding = call.layer.padding
+        if type(call.layer) is _L.ZeroPadding1D:
+            padding = ((0, 0), padding)
+        earlier = value.padding or ((0, 0), (0, 0))
+        total = tuple(
+            (a + before, b + behind)
+            for (a, b), (before, behind) in zip(earlier, padding, strict=True)
+        )
         return dataclasses.replace(
-            self._made(call.inputs), padded=True, pool_joins=False
+            value,
+            padding=total if any(map(any, total)) else (),
+            pool_joins=False,
         )
 
     def _flatten(self, call: LayerCall) -> Value:
@@ -622,12 +633,42 @@ def _sums(call: LayerCall, value: Value, kernel: Any) -> Sums:
         shape=shape,
         groups=groups,
         depthwise=depthwise,
-        explicit_pad=not is_pointwise
-        and (value.padded or getattr(layer, "padding", None) == "causal"),
+        explicit_pad=not is_pointwise and _is_padded(layer, value, kernel),
         affines=_finish(layer, unit or 1.0),
         unit=unit * getattr(layer, "unit", 1.0) if unit and bare else None,
         flat=len(shape) == 1,
     )
+
+
+def _is_padded(layer: Any, value: Value, kernel: Any) -> bool:
+    """Whether a convolution has a padding that no operator has."""
+    if isinstance(layer, (DiscreteDense, _L.Dense)):
+        return False
+    sizes = value.shape[-3:-1]
+    windows = [
+        (1,) * (2 - len(pair)) + tuple(pair)  # a 1D layer has a height of 1
+        for pair in (kernel.shape[:-2], layer.strides, layer.dilation_rate)
+    ]
+    earlier = value.padding or ((0, 0), (0, 0))
+    total, same = [], []
+    for axis, (taps, stride, dilation) in enumerate(zip(*windows, strict=True)):
+        before, behind = earlier[axis]
+        extent = (taps - 1) * dilation + 1
+        own = (0, 0)
+        if layer.padding == "same":
+            own = _same_padding(sizes[axis] + before + behind, extent, stride)
+        elif layer.padding == "causal" and axis == 1:
+            own = (extent - 1, 0)
+        total.append((before + own[0], behind + own[1]))
+        same.append(_same_padding(sizes[axis], extent, stride))
+    return any(map(any, total)) and total != same
+
+
+def _same_padding(size: int, extent: int, stride: int) -> tuple[int, int]:
+    """Zeros before and behind that `padding="same"` means."""
+    outputs = -(-size // stride)
+    zeros = max((outputs - 1) * stride + extent - size, 0)
+    return zeros // 2, zeros - zeros // 2
 
 
 def _own_sums(name: str, value: Value, count: int = 1) -> Sums:
@@ -698,7 +739,7 @@ def _is_plus(call: LayerCall) -> bool:
     return (
         not isinstance(call.layer, keras.layers.Layer)
         and type(call.layer).__name__ == "Add"
-        and all(keras.ops.is_tensor(x) for x in call.inputs)
+        and len(call.inputs) == 2
     )
 
 

@@ -42,7 +42,8 @@ class Value:
         scaled: Whether its int8 form has another scale than 1.
         flipped: Whether some channels hold the negated value.
         flat: Whether Keras has it flattened.
-        padded: Whether zeros around it are still to come.
+        padding: Zeros around it that are still to come, before and behind for
+            height and width; empty for none.
         pool_joins: Whether an activation gives it that a pool behind can
             become a part of.
     """
@@ -54,7 +55,7 @@ class Value:
     scaled: bool = False
     flipped: bool = False
     flat: bool = False
-    padded: bool = False
+    padding: tuple[tuple[int, int], ...] = ()
     pool_joins: bool = False
 
     @property

@@ -19,7 +19,7 @@ class LayerCall:
         layer: The layer; or in a functional model an operation that is none,
             such as a `+`.
         inputs: Its first argument: a tensor or a structure of tensors. Of an
-            operation that is no layer all its arguments.
+            operation that is no layer all tensors among its arguments.
         outputs: What it returned.
     """
 
@@ -123,7 +123,8 @@ def _recording(name: str, layer: Any, calls: list[LayerCall]) -> Iterator[None]:
         outputs = method(*args, **kwargs)
         inputs: Any = args[0] if args else next(iter(kwargs.values()), None)
         if not isinstance(layer, keras.layers.Layer):
-            inputs = [*args, *kwargs.values()]
+            flat = keras.tree.flatten([args, kwargs])
+            inputs = [x for x in flat if keras.ops.is_tensor(x)]
         calls.append(LayerCall(name, layer, inputs, outputs))
         return outputs
 

@@ -99,6 +99,10 @@ def mixed(seed):
         x = L.BatchNormalization()(L.MaxPooling2D(2, strides=1)(x))
         x = DiscreteActivation()(x)
         x = L.ZeroPadding2D(((0, 1), (1, 0)))(x)
+    # The padding of "same", written as a layer.
+    x = DiscreteActivation()(DiscreteConv2D(8, 3)(L.ZeroPadding2D(1)(x)))
+    x = L.ZeroPadding2D(((0, 1), (0, 1)))(x)
+    x = DiscreteActivation()(DiscreteConv2D(8, 3, strides=2)(x))
     x = DiscreteDense(6)(L.Flatten()(x))
     return nets.randomise(keras.Model(inputs, L.Softmax()(x)), seed)
 
@@ -408,6 +412,19 @@ def test_unknown_sizes_need_inputs():
     assert summary(model, x, print_fn=None).macs == 12 * 4 * 2 * 3
     with pytest.raises(ValueError, match="at least one sample"):
         summary(model, x[:0], print_fn=None)
+
+
+def test_operations_that_are_no_layers():
+    inputs = keras.Input((4,))
+    x = keras.ops.relu(inputs + 1.0) * inputs
+    a, b = keras.ops.split(x, 2, axis=1)
+    outputs = DiscreteDense(3)(a + b)
+    cost = summary(keras.Model(inputs, outputs), print_fn=None)
+    assert cost.macs == 6
+    kinds = {layer.kind for layer in cost.layers}
+    assert {"Add", "Multiply", "Split", "DiscreteDense"} <= kinds
+    [note] = [n for n in cost.notes if "refuses these layers" in n]
+    assert "split" in note and "multiply" in note
 
 
 def test_what_is_not_counted_is_said():
