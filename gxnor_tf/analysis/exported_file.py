@@ -92,6 +92,7 @@ class _Walk:
         self.real: list[str] = []
         # All tensors are alive in `calls`, so that their ids are unique.
         self.values: dict[int, Value | Sums] = {}
+        self.makers: dict[int, str] = {}
         self.uses = Counter(
             id(tensor)
             for call in calls
@@ -114,7 +115,7 @@ class _Walk:
 
     def _call(self, call: LayerCall) -> None:
         # Exact types, as in export: a subclass may compute something else.
-        handler = _HANDLERS.get(type(call.layer))
+        handler = HANDLERS.get(type(call.layer))
         if handler is None and _is_plus(call):
             handler = _Walk._add
         if handler is None or _is_refused(call.layer):
@@ -123,13 +124,17 @@ class _Walk:
         result = handler(self, call)
         for tensor in keras.tree.flatten(call.outputs):
             self.values[id(tensor)] = result
+            self.makers[id(tensor)] = call.name
 
     def _output(self, tensor: Any) -> None:
-        value = self._whole("", self._made(tensor))
-        value = self._unflipped("", value)
-        if len(value.shape) != len(tensor.shape) - 1:
-            rank = len(tensor.shape) - 1
-            self.writer.reshape("", rank, value.is_states)
+        name = self.makers.get(id(tensor), "")
+        value = self._whole(name, self._made(tensor))
+        value = self._unflipped(name, value)
+        rank = len(tensor.shape) - 1
+        if len(value.shape) != rank:
+            if value.is_states:
+                self.writer.int8(name, value)
+            self.writer.reshape(name, rank, value.is_states)
 
     # Values.
 
@@ -552,7 +557,7 @@ class _Walk:
 
 _MAX_POOLS = (_L.MaxPooling1D, _L.MaxPooling2D)
 
-_HANDLERS: dict[type, Callable[[_Walk, LayerCall], Value | Sums]] = {
+HANDLERS: dict[type, Callable[[_Walk, LayerCall], Value | Sums]] = {
     DiscreteActivation: _Walk._activation,
     DiscreteSeparableConv2D: _Walk._separable,
     _L.Activation: _Walk._activation_by_name,
@@ -602,6 +607,8 @@ _HANDLERS: dict[type, Callable[[_Walk, LayerCall], Value | Sums]] = {
         _Walk._same,
     ),
 }
+
+"""Every layer that can be exported, and what takes it into the file."""
 
 
 def _sums(call: LayerCall, value: Value, kernel: Any) -> Sums:
@@ -731,7 +738,7 @@ def _flips(sums: Sums) -> bool:
 
 
 def _does_nothing(call: LayerCall) -> bool:
-    return call.outputs is call.inputs and type(call.layer) in _HANDLERS
+    return call.outputs is call.inputs and type(call.layer) in HANDLERS
 
 
 def _is_plus(call: LayerCall) -> bool:
