@@ -17,7 +17,8 @@ _LINE_WIDTH = 80
 class LayerCost:
     """What one layer costs. Operations are means per sample.
 
-    Bytes of a file are an estimate for layers that export does not know.
+    Bytes of a file are those with `float_layers="float32"`, where that is
+    needed; for layers that export refuses they are an estimate.
 
     Attributes:
         name: Name of the layer, `"model/layer"` in a nested model.

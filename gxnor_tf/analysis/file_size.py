@@ -1,168 +1,90 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Predicts how many bytes a layer takes in an exported `.tflite` file.
+"""What operators and constants take in a `.tflite` file, added up by layer.
 
-The formulas follow the file format in `docs/design.md`. What a tensor or an
-operator costs besides its data (names, shapes, options, alignment) are
-rounded means of real files. What cannot be exported as integers counts as
-float32.
+The data of constants follow from the file format. What an operator or a
+tensor costs besides (its table, shape, options and a name of usual length) are
+means, fitted to the files of some dozens of nets by least squares.
 """
 
-import dataclasses
-import math
-from typing import Any
+import collections
+from collections.abc import Hashable
 
-import numpy as np
-import numpy.typing as npt
-
-from gxnor_tf.discrete_space import DiscreteSpace
-
-MAX_WINDOWS = 32
-"""Saturating windows up to which export writes the builtin form."""
-
-_FILE_OVERHEAD = 512  # A file without operators.
+_FILE = 468  # Header, input and signature, without operators.
+_OPERATOR = 105  # With the tensor that it gives.
+_STATES = 49  # The quantization of a tensor of int8 states.
+_CONSTANT = 107  # The tensor of a constant, without data.
+_OPERATOR_CODE = 68  # Once in a file for each kind of operator.
+_SCALE = 4 + 8  # A float32 scale and an int64 zero point.
+_BUFFER = 20  # Table and length of a constant's data.
 _ALIGNMENT = 64
-_CUSTOM_CONV = 800
-_CUSTOM_DENSE = 510
-_BUILTIN_OP = 530
-_SMALL_OP = 200  # An operator without constants.
-_TAIL_OP = 300  # A multiplication with or addition of a vector.
 
-# A bias is 4 bytes per channel; weights and bias have a float32 scale and an
-# int64 zero point each.
-_BUILTIN_CHANNEL = 4 + 2 * (4 + 8)
-
-
-@dataclasses.dataclass(frozen=True)
-class FileBytes:
-    """Bytes in the two forms of a file.
-
-    Attributes:
-        custom: With gated-XNOR custom ops.
-        builtin: With int8 builtin ops.
-    """
-
-    custom: int = 0
-    builtin: int = 0
-
-    def __add__(self, other: "FileBytes") -> "FileBytes":
-        return FileBytes(
-            self.custom + other.custom, self.builtin + other.builtin
-        )
+# What the options of some operators take besides.
+_OPTIONS = {
+    "GxnorConv2D": 381,
+    "GxnorFullyConnected": 30,
+    "GxnorPack": 76,
+    "GxnorUnpack": 76,
+    "ADD": 29,
+    "CONV_2D": 49,
+    "DEPTHWISE_CONV_2D": 49,
+}
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class KernelForm:
-    """A kernel and what decides how it is written.
+class FileSize:
+    """Adds up a file, operator by operator.
+
+    >>> size = FileSize()
+    >>> size.constant("dense", 640, scales=10)
+    >>> size.operator("dense", "FULLY_CONNECTED", states=True)
+    >>> 640 < size.by_layer["dense"] < size.total < 2000
+    True
 
     Attributes:
-        kernel: States, or float weights.
-        space: Their space, None for float weights.
-        output_axes: Axes of the kernel that number its outputs.
-        is_conv: Whether it is a convolution: it has positions.
-        input_space: Space of the inputs, None if they are not discrete.
-        activation: Space of the activation that its sums are folded into,
-            None if the sums themselves are needed.
+        by_layer: Bytes so far, by the layer that they are for.
+        operators: How many there are of each kind.
     """
 
-    kernel: npt.NDArray[Any]
-    space: DiscreteSpace | None
-    output_axes: tuple[int, ...]
-    is_conv: bool
-    input_space: DiscreteSpace | None
-    activation: DiscreteSpace | None
+    def __init__(self) -> None:
+        self.by_layer: collections.Counter[str] = collections.Counter()
+        self.operators: collections.Counter[str] = collections.Counter()
+        self._buffers: set[Hashable] = set()
 
-    @property
-    def outputs(self) -> int:
-        """Output channels."""
-        return math.prod(self.kernel.shape[axis] for axis in self.output_axes)
+    def operator(self, layer: str, kind: str, states: bool = False) -> None:
+        """Adds an operator and its output, without constants.
 
-    @property
-    def taps(self) -> int:
-        """Weights of one output."""
-        return self.kernel.size // self.outputs
-
-    @property
-    def windows(self) -> int:
-        """Saturating int8 windows that give the sums exactly.
-
-        1 for sums that are folded into an activation, or of float weights.
+        Args:
+            layer: The layer that it is for.
+            kind: Its name in the schema, or its custom code.
+            states: Whether it gives int8 states.
         """
-        if self.space is None or self.activation is not None:
-            return 1
-        peak = 128 if self.input_space is None else self.input_space.max_state
-        others = tuple(
-            axis
-            for axis in range(self.kernel.ndim)
-            if axis not in self.output_axes
-        )
-        largest = np.abs(self.kernel.astype(np.int32)).sum(axis=others).max()
-        return max(1, -(-peak * int(largest) // 127))
+        self.by_layer[layer] += _OPERATOR + _OPTIONS.get(kind, 0)
+        self.by_layer[layer] += _STATES if states else 0
+        self.operators[kind] += 1
+        if self.operators[kind] == 1:
+            self.by_layer[layer] += _OPERATOR_CODE
+
+    def constant(
+        self, layer: str, size: int, scales: int = 0, data: Hashable = None
+    ) -> None:
+        """Adds a constant.
+
+        Args:
+            layer: The layer that it is for.
+            size: Bytes of its data.
+            scales: Scales of its quantization.
+            data: What names its data. Constants with the same name have the
+                same data, which the file has once.
+        """
+        self.by_layer[layer] += _CONSTANT + _SCALE * scales
+        if data is None or data not in self._buffers:
+            self._buffers.add(data)
+            self.by_layer[layer] += _aligned(size + _BUFFER)
+
+    @property
+    def total(self) -> int:
+        """Bytes of the whole file."""
+        return _aligned(_FILE + sum(self.by_layer.values()))
 
 
-def kernel_bytes(form: KernelForm) -> FileBytes:
-    """Bytes of an operator with a kernel, its thresholds included.
-
-    Args:
-        form: The kernel.
-    """
-    if form.space is None:
-        size = _BUILTIN_OP + 4 * (form.kernel.size + form.outputs)
-        return FileBytes(size, size)
-    builtin = _builtin_bytes(form)
-    spaces = [form.space, form.activation, form.input_space]
-    if any(space is not None and space.n > 1 for space in spaces):
-        # Only binary and ternary operands have a packed form.
-        return FileBytes(builtin, builtin)
-    return FileBytes(_custom_bytes(form), builtin)
-
-
-def tail_bytes(steps: int, channels: int) -> FileBytes:
-    """Bytes of float32 multiplications and additions behind the last sums.
-
-    Args:
-        steps: Their number.
-        channels: Length of their vectors.
-    """
-    size = steps * (_TAIL_OP + 4 * channels)
-    return FileBytes(size, size)
-
-
-def pool_bytes() -> FileBytes:
-    """Bytes of a max-pool, which is part of a custom convolution."""
-    return FileBytes(0, 2 * _SMALL_OP)
-
-
-def whole_file(layers: FileBytes) -> FileBytes:
-    """The size of a file whose layers take these bytes together."""
-    total = layers + FileBytes(_FILE_OVERHEAD, _FILE_OVERHEAD)
-    # Files end at a multiple of the alignment of their constants.
-    return FileBytes(
-        -(-total.custom // _ALIGNMENT) * _ALIGNMENT,
-        -(-total.builtin // _ALIGNMENT) * _ALIGNMENT,
-    )
-
-
-def _custom_bytes(form: KernelForm) -> int:
-    groups = -(-form.outputs // 32)
-    size = _CUSTOM_CONV if form.is_conv else _CUSTOM_DENSE
-    size += 8 * groups * (form.taps + 1)
-    if form.activation is None:
-        return size + _SMALL_OP  # The sums are cast to float32.
-    if form.input_space is None:
-        return size + 8 * form.outputs
-    # Bit-sliced: the smallest p with 2^(p-1) - 1 >= taps + 1.
-    planes = (form.taps + 1).bit_length() + 1
-    return size + 8 * groups * planes
-
-
-def _builtin_bytes(form: KernelForm) -> int:
-    windows = form.windows
-    size = _BUILTIN_OP + windows * (
-        form.kernel.size + _BUILTIN_CHANNEL * form.outputs
-    )
-    if form.activation is not None:
-        return size
-    size += _SMALL_OP  # The sums are dequantized.
-    if windows > 1:
-        size += _BUILTIN_OP + 4 * form.outputs * (windows * form.outputs + 1)
-    return size
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

@@ -7,10 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from gxnor_tf.analysis import file_size
 from gxnor_tf.analysis.costs import LayerCost, ModelSummary
 from gxnor_tf.analysis.dataflow import Dataflow, Signal, Step, follow
-from gxnor_tf.analysis.file_size import FileBytes, KernelForm
+from gxnor_tf.analysis.exported_file import Prediction, predict
 from gxnor_tf.analysis.gates import kernels, products
 from gxnor_tf.analysis.layer_calls import named_layers, record_calls
 from gxnor_tf.analysis.operations import (
@@ -18,7 +17,6 @@ from gxnor_tf.analysis.operations import (
     count_macs,
     count_operations,
     elements,
-    output_axes,
     size_of,
     space_of,
 )
@@ -94,16 +92,20 @@ def summary(
     else:
         arrays, samples = as_inputs(model, inputs)
     tensors = _tensors(model, arrays)
-    flow = follow(record_calls(model, tensors), tensors)
+    outputs: list[Any] = []
+    calls = record_calls(model, tensors, outputs)
+    flow = follow(calls, tensors)
+    file = predict(calls, tensors, outputs)
     steps: dict[str, list[Step]] = {}
     for step in flow.steps:
         steps.setdefault(step.call.name, []).append(step)
     state_bytes = _state_bytes(model) or 1.0
     layers = tuple(
-        _layer_cost(calls, flow, samples > 0, state_bytes)
-        for calls in steps.values()
+        _layer_cost(own, flow, file, samples > 0, state_bytes)
+        for own in steps.values()
     )
-    result = _totals(model, layers, samples, _notes(model, flow))
+    notes = _notes(model, flow, file)
+    result = _totals(model, layers, samples, file, notes)
     if print_fn is not None:
         print_fn(str(result))
     return result
@@ -152,6 +154,7 @@ def _zeros(model: keras.Model) -> Any:
 def _layer_cost(
     calls: Sequence[Step],
     flow: Dataflow,
+    file: Prediction,
     measured: bool,
     state_bytes: float,
 ) -> LayerCost:
@@ -162,13 +165,13 @@ def _layer_cost(
     discrete = [k for k in found.values() if isinstance(k, DiscreteVariable)]
     states = sum(size_of(kernel) for kernel in discrete)
     zeros = sum(int(np.count_nonzero(k.numpy() == 0)) for k in discrete)
-    others = sum(size_of(v) for v in layer.variables) - weights
+    variables = getattr(layer, "variables", [])
+    others = sum(map(size_of, variables)) - weights
     bits = sum(size_of(k) * _bits(space_of(k)) for k in found.values())
     operations = Operations()
     for step in calls if found else ():
         for product in products(layer, step.call.inputs):
             operations += count_operations(product, step.input.space, measured)
-    size = _file_bytes(calls[0], flow)
     return LayerCost(
         name=call.name,
         kind=type(layer).__name__,
@@ -177,8 +180,8 @@ def _layer_cost(
         weights=weights,
         bits_per_weight=bits / weights if weights else None,
         other_parameters=others,
-        custom_bytes=size.custom,
-        builtin_bytes=size.builtin,
+        custom_bytes=file.custom.by_layer[call.name],
+        builtin_bytes=file.builtin.by_layer[call.name],
         training_bytes=int(states * state_bytes)
         + 4 * (weights - states + others),
         macs=sum(count_macs(step.call) for step in calls) if found else 0,
@@ -198,59 +201,6 @@ def _layer_cost(
         ),
         packed_activation_bytes=max(_packed_bytes(s, flow) for s in calls),
     )
-
-
-def _file_bytes(step: Step, flow: Dataflow) -> FileBytes:
-    layer = step.call.layer
-    if isinstance(layer, _COUNTED):
-        return _kernel_bytes(step, flow)
-    if isinstance(layer, keras.layers.BatchNormalization):
-        if step.input.source in flow.activations:
-            return FileBytes()  # Part of the thresholds.
-        return file_size.tail_bytes(2, layer.moving_mean.shape[0])
-    if isinstance(layer, keras.layers.MaxPooling2D):
-        return file_size.pool_bytes()
-    parameters = sum(size_of(weight) for weight in layer.weights)
-    return FileBytes(4 * parameters, 4 * parameters)
-
-
-def _kernel_forms(step: Step, flow: Dataflow) -> list[KernelForm]:
-    layer = step.call.layer
-    found = kernels(layer)
-    activation = flow.activations.get(step.call.name)
-    return [
-        KernelForm(
-            kernel=kernel.numpy(),
-            space=space_of(kernel),
-            output_axes=output_axes(layer, name),
-            is_conv=len(_shape(step.call.outputs)) > 1,
-            input_space=step.input.space,
-            activation=(
-                activation.output.space
-                if activation is not None and name == list(found)[-1]
-                else None
-            ),
-        )
-        for name, kernel in found.items()
-    ]
-
-
-def _kernel_bytes(step: Step, flow: Dataflow) -> FileBytes:
-    layer = step.call.layer
-    forms = _kernel_forms(step, flow)
-    total = sum(map(file_size.kernel_bytes, forms), FileBytes())
-    last = forms[-1]
-    if last.activation is None and last.space is not None:
-        # The first layer's inputs are int8 with a scale of their own.
-        inputs = step.input.space
-        steps = [
-            inputs is None or inputs.unit != 1,
-            last.space.unit != 1,
-            getattr(layer, "bias", None) is not None,
-            getattr(layer, "output_scale", None) is not None,
-        ]
-        total += file_size.tail_bytes(sum(steps), last.outputs)
-    return total
 
 
 def _packed_bytes(step: Step, flow: Dataflow) -> int:
@@ -289,6 +239,7 @@ def _totals(
     model: keras.Model,
     layers: tuple[LayerCost, ...],
     samples: int,
+    file: Prediction,
     notes: tuple[str, ...],
 ) -> ModelSummary:
     def total(name: str) -> Any:
@@ -303,9 +254,6 @@ def _totals(
         for layer in layers
         if layer.bits_per_weight is not None
     )
-    size = file_size.whole_file(
-        FileBytes(total("custom_bytes"), total("builtin_bytes"))
-    )
     return ModelSummary(
         model=model.name,
         samples=samples,
@@ -313,8 +261,8 @@ def _totals(
         weights=weights,
         bits_per_weight=bits / weights if weights else None,
         other_parameters=total("other_parameters"),
-        custom_bytes=size.custom,
-        builtin_bytes=size.builtin,
+        custom_bytes=file.custom.total,
+        builtin_bytes=file.builtin.total,
         training_bytes=total("training_bytes"),
         macs=total("macs"),
         multiplies=total("multiplies"),
@@ -335,7 +283,9 @@ def _state_bytes(model: keras.Model) -> float | None:
     return None if value is None else float(value)
 
 
-def _notes(model: keras.Model, flow: Dataflow) -> tuple[str, ...]:
+def _notes(
+    model: keras.Model, flow: Dataflow, file: Prediction
+) -> tuple[str, ...]:
     state_bytes = _state_bytes(model)
     discrete = (
         "1 byte per discrete weight, without moments, as the model is not "
@@ -356,22 +306,25 @@ def _notes(model: keras.Model, flow: Dataflow) -> tuple[str, ...]:
         for name, layer in weighted.items()
         if name in called and not isinstance(layer, known)
     ]
-    too_large = [
-        step.call.name
-        for step in flow.steps
-        if isinstance(step.call.layer, _COUNTED)
-        and any(
-            form.windows > file_size.MAX_WINDOWS
-            for form in _kernel_forms(step, flow)
-        )
-    ]
     unused = [name for name in weighted if name not in called]
     if uncounted:
         notes.append(f"Operations not counted in: {', '.join(uncounted)}.")
-    if too_large:
+    ends = [getattr(model, name, None) or [] for name in ("inputs", "outputs")]
+    if any(len(tensors) != 1 for tensors in ends):
         notes.append(
-            "Sums too large for exact builtin ops, so that export refuses this "
-            f"form: {', '.join(too_large)}."
+            "Export refuses this model, as it takes a Sequential or functional "
+            "one with one input and one output."
+        )
+    if file.unsupported:
+        notes.append(
+            "Export refuses these layers, so that bytes of a file are only an "
+            f"estimate: {', '.join(file.unsupported)}."
+        )
+    if file.real:
+        notes.append(
+            "Real weights or inputs, which export refuses without "
+            "`float_layers`; bytes of a file are those of "
+            f'float_layers="float32": {", ".join(file.real)}.'
         )
     if unused:
         notes.append(f"Left out, as it does not run: {', '.join(unused)}.")
