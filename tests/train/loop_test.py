@@ -226,9 +226,16 @@ def test_jit_compile(settings, tmp_path):
 
 
 def test_float32(settings, tmp_path):
-    content = loop.train(
-        dataclasses.replace(settings, discrete=False, epochs=1), tmp_path
+    # The spaces of the other runs do not go with it.
+    plain = dataclasses.replace(
+        settings,
+        discrete=False,
+        weight_n=None,
+        activation_n=None,
+        zero_window=None,
+        epochs=1,
     )
+    content = loop.train(plain, tmp_path)
     assert content["parameters"]["discrete"] == 0
     assert content["zero_share"] == {"weights": {}, "activations": {}}
     assert content["state_bytes_per_weight"] == 12
