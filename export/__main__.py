@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--input_scale",
-        type=lambda text: float(fractions.Fraction(text)),
+        type=_scale,
         default=1 / 128,
         help="value of the int8 input 1, a power of two (default: 1/128)",
     )
@@ -71,6 +71,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _scale(text: str) -> float:
+    try:
+        return float(fractions.Fraction(text))
+    except (ValueError, ArithmeticError) as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a power of two such as 1/128. Received: {text!r}"
+        ) from error
 
 
 def _run(options: argparse.Namespace) -> None:

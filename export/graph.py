@@ -5,6 +5,7 @@ Nested models are unfolded; a layer that is called twice gives two nodes.
 """
 
 import dataclasses
+import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,6 +24,7 @@ class Node:
     Attributes:
         layer: The layer.
         inputs: Names of the values that it is called with.
+        listed: Whether it is called with a list of them.
         output: Name of the value that it gives: the layer's name, with the
             name of its model before and a number behind where it must be
             told apart.
@@ -31,6 +33,7 @@ class Node:
 
     layer: Any
     inputs: tuple[str, ...]
+    listed: bool
     output: str
     shape: tuple[int | None, ...]
 
@@ -43,6 +46,7 @@ class Graph:
         name: Name of the model.
         input_name: Name of the input value.
         input_shape: Its shape without the batch.
+        input_dtype: Its dtype in Keras.
         nodes: The calls, in an order in which every value is there before it
             is read.
         output: Name of the value that the model gives.
@@ -51,6 +55,7 @@ class Graph:
     name: str
     input_name: str
     input_shape: tuple[int | None, ...]
+    input_dtype: str
     nodes: tuple[Node, ...]
     output: str
 
@@ -90,17 +95,13 @@ def read_graph(model: keras.Model) -> Graph:
             f"`keras.models.load_model`. Received: {type(model).__name__}"
         )
     _check_graph(model)
-    name = model.inputs[0].name
+    source = model.inputs[0]
+    shape = tuple(source.shape[1:])
     nodes: list[Node] = []
-    output = _unfold(model, name, "", nodes)
-    shape = tuple(model.inputs[0].shape[1:])
-    needed = _needed(nodes, output)
+    output = _unfold(model, source.name, "", nodes)
+    needed = _with_shapes(_needed(nodes, output), source.name, shape)
     return Graph(
-        model.name,
-        name,
-        shape,
-        tuple(_with_shapes(needed, name, shape)),
-        output,
+        model.name, source.name, shape, source.dtype, tuple(needed), output
     )
 
 
@@ -116,7 +117,7 @@ def evaluate(graph: Graph, names: Iterable[str]) -> Callable[[Any], Any]:
         for node in graph.nodes:
             inputs = [values[name] for name in node.inputs]
             values[node.output] = node.layer(
-                inputs[0] if len(inputs) == 1 else inputs, training=False
+                inputs if node.listed else inputs[0], training=False
             )
         return {name: values[name] for name in wanted}
 
@@ -129,6 +130,20 @@ def _check_graph(model: keras.Model) -> None:
             f"Model `{model.name}` has no known input. A Sequential model "
             "needs a `keras.Input` first; a subclassed model cannot be "
             "exported: rebuild it with the functional API."
+        )
+    ours: Any = next(
+        kind
+        for kind in type(model).__mro__
+        if kind.__module__.startswith("keras.")
+    )
+    if (
+        type(model).call is not ours.call
+        or type(model).__call__ is not ours.__call__
+    ):
+        raise ExportError(
+            f"Model `{model.name}` ({type(model).__name__}) has a `call` of "
+            "its own, which may compute anything. Rebuild it with the "
+            "functional API."
         )
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ExportError(
@@ -145,9 +160,9 @@ def _unfold(
     _check_graph(model)
     if isinstance(model, keras.Sequential):
         for layer in model.layers:
-            source = _call(layer, (source,), prefix, nodes)
+            source = _call(layer, (source,), False, prefix, nodes)
         return source
-    config = model.get_config()
+    config = _config(model)
     operations = {operation.name: operation for operation in model.operations}
     names: dict[tuple[str, int], str] = {}
     pending = [
@@ -162,13 +177,14 @@ def _unfold(
     while pending:
         later = []
         for layer, index, inbound in pending:
-            keys = _sources(layer["name"], inbound)
+            keys, listed = _sources(layer["name"], inbound)
             if not all(key in names for key in keys):
                 later.append((layer, index, inbound))
                 continue
             names[layer["name"], index] = _call(
                 operations[layer["name"]],
                 tuple(names[key] for key in keys),
+                listed,
                 prefix,
                 nodes,
             )
@@ -179,19 +195,47 @@ def _unfold(
                 "with the functional API."
             )
         pending = later
-    (output,) = _output_keys(config)
-    return names[output]
+    # Only calls that lead to the output are kept: it is its layer's last.
+    (output,) = _references(config["output_layers"])
+    last = max(number for name, number in names if name == output)
+    return names[output, last]
 
 
-def _output_keys(config: dict[str, Any]) -> list[tuple[str, int]]:
-    layers = config["output_layers"]
+def _config(model: keras.Model) -> dict[str, Any]:
+    """The graph of a functional model, as Keras writes it."""
+    try:
+        config: dict[str, Any] = model.get_config()
+    except Exception as error:  # Any layer's own `get_config` may raise.
+        raise ExportError(
+            f"Model `{model.name}` cannot be read, because one of its layers "
+            f"has no configuration ({type(error).__name__}: {error}). Give "
+            "the layer a `get_config`, or use another one."
+        ) from error
+    if "layers" not in config:
+        raise ExportError(
+            f"Model `{model.name}` ({type(model).__name__}) has a constructor "
+            "of its own. Rebuild it with `keras.Model(model.inputs, "
+            "model.outputs)`."
+        )
+    return config
+
+
+def _references(layers: Any) -> list[str]:
+    """Names of the layers in a structure of `[name, call, output]`."""
+    if isinstance(layers, dict):
+        layers = list(layers.values())
     if layers and isinstance(layers[0], str):
-        layers = [layers]
-    return [(name, node) for name, node, _ in layers]
+        return [layers[0]]
+    return [name for item in layers for name in _references(item)]
 
 
-def _sources(name: str, inbound: dict[str, Any]) -> list[tuple[str, int]]:
-    """The calls whose results a call reads: (layer, number of its call)."""
+def _sources(
+    name: str, inbound: dict[str, Any]
+) -> tuple[list[tuple[str, int]], bool]:
+    """The calls whose results a call reads, and whether they are in a list.
+
+    A call is named by its layer and its number.
+    """
     keys: list[tuple[str, int]] = []
 
     def visit(argument: Any) -> None:
@@ -206,22 +250,27 @@ def _sources(name: str, inbound: dict[str, Any]) -> list[tuple[str, int]]:
             keys.append((layer, node))
         else:
             raise ExportError(
-                f"`{name}` is called with {argument!r}; only outputs of "
-                "layers can be exported. Use a layer for it."
+                f"`{name}` is called with {reprlib.repr(argument)}; only "
+                "outputs of layers can be exported. Use a layer for it."
             )
 
     visit(inbound["args"])
     for key, value in inbound["kwargs"].items():
         if value is not None and value is not False:
             raise ExportError(
-                f"`{name}` is called with {key}={value!r}, which an exported "
-                "file cannot do. Call it with its inputs only."
+                f"`{name}` is called with {key}={reprlib.repr(value)}, which "
+                "an exported file cannot do. Call it with its inputs only."
             )
-    return keys
+    listed = isinstance(inbound["args"][0], list) if inbound["args"] else False
+    return keys, listed or len(inbound["args"]) > 1
 
 
 def _call(
-    layer: Any, inputs: tuple[str, ...], prefix: str, nodes: list[Node]
+    layer: Any,
+    inputs: tuple[str, ...],
+    listed: bool,
+    prefix: str,
+    nodes: list[Node],
 ) -> str:
     """Appends a call, or those of a nested model; names its output."""
     if isinstance(layer, keras.layers.InputLayer):
@@ -237,14 +286,15 @@ def _call(
     while name in taken:
         number += 1
         name = f"{prefix}{layer.name}#{number}"
-    nodes.append(Node(layer, inputs, name, ()))
+    nodes.append(Node(layer, inputs, listed, name, ()))
     return name
 
 
 def _as_layer(operation: Any) -> keras.layers.Layer:
     """The layer that does what an operation of `keras.ops` does."""
-    if type(operation).__name__ == "Add":
-        return keras.layers.Add(name=operation.name)
+    kind = type(operation)
+    if kind.__name__ == "Add" and kind.__module__.startswith("keras."):
+        return keras.layers.Add(name=operation.name, dtype="float32")
     raise ExportError(
         f"Operation `{operation.name}` ({type(operation).__name__}) cannot be "
         "exported. Use a layer for it; of the operations only `+` can be."
@@ -274,9 +324,22 @@ def _with_shapes(
     shaped = []
     for node in nodes:
         inputs: Any = [specs[name] for name in node.inputs]
-        spec = node.layer.compute_output_spec(
-            inputs[0] if len(inputs) == 1 else inputs
-        )
+        layer = node.layer
+        try:
+            spec = layer.compute_output_spec(
+                inputs if node.listed else inputs[0]
+            )
+        except Exception as error:  # Layers may want other arguments.
+            raise ExportError(
+                f"The call of `{layer.name}` ({type(layer).__name__}) cannot "
+                f"be exported ({type(error).__name__}: {error}). Use a layer "
+                "that is called with one value, or with a list of them."
+            ) from error
+        if not isinstance(spec, keras.KerasTensor):
+            raise ExportError(
+                f"`{layer.name}` ({type(layer).__name__}) gives more than one "
+                "value, which cannot be exported. Use a layer that gives one."
+            )
         specs[node.output] = spec
         shaped.append(dataclasses.replace(node, shape=tuple(spec.shape[1:])))
     return shaped

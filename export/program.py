@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer program: what a trained network computes, op by op.
 
-`fusion.py` makes it from a Keras model; `reference.py` runs it; the lowerings
+`fusion` makes it from a Keras model; `reference.py` runs it; the lowerings
 write it as `.tflite`. All of them speak of the same arrays. A value is either
 *states*, small integers that stand for `state * unit`, or *reals*, float32.
 """
@@ -201,12 +201,6 @@ class DiscreteOp:
     def depthwise(self) -> bool:
         """Whether every output sees one input channel."""
         return self.groups > 1 and self.kernel.shape[3] == 1
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulate operations, zero and padded ones included."""
-        height, width = self.sums_size
-        return height * width * self.kernel.size
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

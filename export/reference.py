@@ -170,8 +170,9 @@ def _discretize(op: SimpleOp, x: Float32Array) -> Int8Array:
 
 
 def _quantize(op: SimpleOp, x: Float32Array) -> Int8Array:
-    scaled = np.rint(x / np.float32(op.output.unit))
-    return np.asarray(np.clip(scaled, -128, 127), np.int8)
+    # A half is rounded up.
+    whole = np.floor(x / np.float32(op.output.unit) + np.float32(0.5))
+    return np.asarray(np.clip(whole, -128, 127), np.int8)
 
 
 def _dilate(op: SimpleOp, x: Array) -> Array:

@@ -88,28 +88,31 @@ def compare(
         data = lowering.lower(program, ops)
     plain = Runner(data)
     detailed = Runner(lowering.lower(program, ops, include_activations=True))
-    calls = graph.read_graph(model)
-    wanted = {calls.output, *program.activations}
+    inner = graph.evaluate(graph.read_graph(model), program.activations)
+
     # A graph, not XLA: XLA fuses multiply and add into one rounding.
-    evaluate = tf.function(graph.evaluate(calls, wanted), reduce_retracing=True)
+    @tf.function(reduce_retracing=True)
+    def evaluate(x: tf.Tensor) -> Any:
+        return model(x, training=False), inner(x)
+
     activations = dict.fromkeys(program.activations, 0)
     differing = dict(activations)
     outputs, keras_outputs = [], []
     for start in range(0, len(x), batch_size):
         batch = x[start : start + batch_size]
         inputs = tf.constant(batch.astype(np.float32) * input_scale)
-        expected = {k: v.numpy() for k, v in evaluate(inputs).items()}
+        keras_output, expected = evaluate(inputs)
         found = detailed(batch)
         for name, tensor in program.activations.items():
             states = decode(found[name], tensor)
-            value = in_states(expected[name], tensor)
+            value = in_states(expected[name].numpy(), tensor)
             activations[name] += states.size
             differing[name] += int(
                 np.count_nonzero(states != value.reshape(states.shape))
             )
         (output,) = plain(batch).values()
         output = decode(output, program.output)
-        keras_output = in_states(expected[calls.output], program.output)
+        keras_output = in_states(_only(keras_output), program.output)
         outputs.append(output.reshape(len(batch), -1))
         keras_outputs.append(keras_output.reshape(len(batch), -1))
     return _comparison(program, activations, differing, outputs, keras_outputs)
@@ -153,6 +156,12 @@ def decode(output: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[Any]:
     if tensor.flipped is not None:
         output = np.where(tensor.flipped, -output, output)
     return output
+
+
+def _only(output: Any) -> npt.NDArray[Any]:
+    """The tensor of an output that may be wrapped in a structure."""
+    (tensor,) = keras.tree.flatten(output)
+    return np.asarray(tensor)
 
 
 def in_states(

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from ..graph import ExportError, Graph
+from ..graph import ExportError, Graph, Node
 from ..program import (
     Affine,
     AffineKind,
@@ -126,6 +126,17 @@ class ProgramBuilder:
         if isinstance(value, Sums) and self.uses[name] > 1:
             value = self.values[name] = self.to_reals(value)
         return value
+
+    def share_uses(self, node: Node) -> None:
+        """Counts the readers of a value that a layer has passed on as it was.
+
+        Whoever reads it under one name shares it with those of the other.
+        """
+        given = self.values[node.output]
+        for name in set(node.inputs):
+            if _same(given, self.values[name]):
+                others = self.uses[name] - node.inputs.count(name)
+                self.uses[node.output] += others
 
     def materialised(self, name: str) -> Value:
         """A value that an op gives."""
@@ -380,6 +391,13 @@ class ProgramBuilder:
             if op.output is tensor:
                 return number
         return None
+
+
+def _same(one: AnyValue, other: AnyValue) -> bool:
+    """Whether two values are what the same op gives."""
+    if isinstance(one, Value) and isinstance(other, Value):
+        return one.tensor is other.tensor
+    return one is other
 
 
 def constant_affine(kind: AffineKind, value: Any, channels: int) -> Affine:

@@ -38,6 +38,8 @@ def weighted(builder: ProgramBuilder, node: Node) -> AnyValue:
     """Dense, Conv1D, Conv2D and DepthwiseConv2D, discrete or not."""
     layer = node.layer
     value = _states_or_reals(builder, node)
+    if type(layer) in kernels.DENSE:
+        value = builder.whole(value, keep_flat=True)  # it has no window
     kernel = kernels.read_kernel(
         layer, value.tensor.shape, value.flat, value.padding
     )
@@ -74,7 +76,7 @@ def _discrete(
     """Sums of states with integer weights."""
     layer, unit = node.layer, value.tensor.unit
     assert unit is not None
-    affines = _finish_affines(layer, unit)
+    affines = _finish_affines(node, unit)
     plain = layer.bias is None and layer.output_scale is None
     return sums_of(
         node,
@@ -168,7 +170,12 @@ def _quantized(builder: ProgramBuilder, node: Node, value: Value) -> Value:
 
 def _calibrated_peak(builder: ProgramBuilder, name: str) -> float:
     assert builder.calibration is not None
-    x = np.asarray(builder.calibration, np.float32)
+    try:
+        x = np.asarray(builder.calibration, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ExportError(
+            f"`calibration` must be an array of numbers ({error})."
+        ) from error
     shape = builder.graph.input_shape
     if x.shape[1:] != shape or not len(x) or not np.isfinite(x).all():
         raise ExportError(
@@ -218,7 +225,6 @@ def _float(
     builder: ProgramBuilder, node: Node, value: Value, kernel: kernels.Kernel
 ) -> Value:
     """A layer in float32."""
-    layer = node.layer
     value = builder.dequantized(value)
     channels = len(kernel.weights)
     size = kernel.window.output_size(*image_shape(value.tensor.shape)[:2])
@@ -239,7 +245,7 @@ def _float(
             fully_connected=kernel.fully_connected,
         )
     )
-    for affine in _finish_affines(layer, 1.0):
+    for affine in _finish_affines(node, 1.0):
         tensor = builder.affine(tensor, affine)
     return Value(builder.named(tensor, node.output))
 
@@ -308,11 +314,9 @@ def _states_or_reals(builder: ProgramBuilder, node: Node) -> Value:
     return value
 
 
-def _finish_affines(layer: Any, input_unit: float) -> tuple[Affine, ...]:
+def _finish_affines(node: Node, input_unit: float) -> tuple[Affine, ...]:
     """The float32 steps of `layer.finish`, in its own order."""
-    channels = (
-        layer.bias.shape[-1] if layer.bias is not None else _channels(layer)
-    )
+    layer, channels = node.layer, int(node.shape[-1] or 0)
     steps = []
     if input_unit != 1:
         steps.append(constant_affine("multiply", input_unit, channels))
@@ -327,15 +331,6 @@ def _finish_affines(layer: Any, input_unit: float) -> tuple[Affine, ...]:
     if layer.bias is not None:
         steps.append(constant_affine("add", layer.bias, channels))
     return tuple(steps)
-
-
-def _channels(layer: Any) -> int:
-    if hasattr(layer, "pointwise_kernel"):
-        return int(layer.pointwise_kernel.shape[-1])
-    shape = layer.kernel.shape
-    if type(layer) in kernels.DEPTHWISE:
-        return int(shape[-1] * shape[-2])
-    return int(shape[-1])
 
 
 def _with_flipped_inputs(

@@ -18,8 +18,6 @@ from .staircase import find, normalization_affines
 
 def identity(builder: ProgramBuilder, node: Node) -> AnyValue:
     """Layers that do nothing at inference."""
-    # Whoever reads the result shares the value with its other readers.
-    builder.uses[node.output] += builder.uses[node.inputs[0]] - 1
     return builder.take(node.inputs[0])
 
 
@@ -34,8 +32,9 @@ def pointwise(builder: ProgramBuilder, node: Node) -> AnyValue:
         and layer.threshold == 0
     ):
         raise ExportError(
-            f"`{layer.name}`: only a plain ReLU can be exported. Remove "
-            "`max_value`, `negative_slope` and `threshold`."
+            f"`{layer.name}`: only a plain ReLU can be exported. Received: "
+            f"max_value={layer.max_value}, negative_slope="
+            f"{layer.negative_slope}, threshold={layer.threshold}"
         )
     return after(builder, node, builder.take(node.inputs[0]), layer)
 
@@ -71,7 +70,10 @@ def activation(builder: ProgramBuilder, node: Node) -> AnyValue:
     layer = node.layer
     if layer.space is None:
         return after(
-            builder, node, builder.take(node.inputs[0]), keras.layers.ReLU()
+            builder,
+            node,
+            builder.take(node.inputs[0]),
+            keras.layers.ReLU(dtype="float32"),
         )
     value = builder.take(node.inputs[0])
     if isinstance(value, Value) and value.tensor.is_states:
@@ -149,7 +151,7 @@ def fused_activation(
     if activation in (None, keras.activations.linear):
         return value
     if activation is keras.activations.relu:
-        return after(builder, node, value, keras.layers.ReLU())
+        return after(builder, node, value, keras.layers.ReLU(dtype="float32"))
     if activation is keras.activations.softmax:
         return softmax_of(builder, node, value)
     raise ExportError(

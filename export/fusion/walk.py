@@ -8,6 +8,7 @@ then the sums and every step become ops of their own, float32 in Keras' own
 order.
 """
 
+import numbers
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -47,6 +48,13 @@ def fuse(
     Raises:
         ExportError: If the model cannot be exported so.
     """
+    if isinstance(input_scale, bool) or not isinstance(
+        input_scale, numbers.Real
+    ):
+        raise ExportError(
+            "`input_scale` must be a number, such as 1 / 128. "
+            f"Received: input_scale={input_scale!r}"
+        )
     if not (is_power_of_two(input_scale) and 2**-30 <= input_scale <= 2**30):
         raise ExportError(
             "`input_scale` must be a power of two in 2^-30..2^30, so that the "
@@ -58,10 +66,16 @@ def fuse(
             f"`float_layers` must be one of {get_args(FloatLayers)}. "
             f"Received: float_layers={float_layers!r}"
         )
+    if calibration is not None and float_layers != "int8":
+        raise ExportError(
+            '`calibration` is for float_layers="int8" only. Received: '
+            f"float_layers={float_layers!r}"
+        )
     builder = ProgramBuilder(read_graph(model), float_layers, calibration)
     source = _start(builder, float(input_scale))
     for node in builder.graph.nodes:
         builder.values[node.output] = _handler(node)(builder, node)
+        builder.share_uses(node)
     output = _finish(builder)
     return Program(source, tuple(builder.ops), output)
 
@@ -74,6 +88,12 @@ def _start(builder: ProgramBuilder, input_scale: float) -> Tensor:
         raise ExportError(
             f"The input of model `{graph.name}` must have a known size. "
             f"Received: {graph.input_shape}. Set it in `keras.Input`."
+        )
+    if "float" not in graph.input_dtype:
+        raise ExportError(
+            f"The input of model `{graph.name}` must be floating, or its "
+            "values would be cut to whole numbers. Received: dtype="
+            f"{graph.input_dtype}. Leave `dtype` out in `keras.Input`."
         )
     source = Tensor(graph.input_name, shape, input_scale, 128)
     builder.values[source.name] = builder.lift(
@@ -107,9 +127,15 @@ def _handler(node: Node) -> Callable[[ProgramBuilder, Node], AnyValue]:
     layer = node.layer
     if layer.compute_dtype != "float32":
         raise ExportError(
-            f"Layer `{layer.name}` computes in {layer.compute_dtype}, "
-            "where sums are rounded. Rebuild the model with "
+            f"Layer `{layer.name}` computes in {layer.compute_dtype}; "
+            "exported files do in float32. Rebuild the model with "
             'dtype="float32" and copy the weights.'
+        )
+    if getattr(layer, "quantization_mode", None) is not None:
+        raise ExportError(
+            f"Layer `{layer.name}` was quantised by Keras "
+            f"({layer.quantization_mode}). Export the model as it was before "
+            "`quantize()`."
         )
     # Exact types: a subclass may compute something else.
     handler = HANDLERS.get(type(layer))

@@ -112,36 +112,35 @@ class BuiltinLowering(GraphWriter):
     def float_staircase(self, op: DiscreteOp, sums: int) -> None:
         """A staircase of exact float32 sums, then the pool.
 
-        As sums and thresholds are whole, `clip(2 sum - 2 t + 1, -1, 1)` is +1
-        from the threshold t on and -1 below; the state is half their sum,
-        times the stride of the states.
+        As sums and thresholds are whole, `clip(sum - t + 1, 0, 1)` is 1 from
+        the threshold t on and 0 below. All numbers are whole and at most
+        2^24, hence exact.
         """
         assert op.thresholds is not None
-        shape = _sums_shape(op)
-        doubled = self.float_op(
-            "ADD", [sums, sums], f"{op.name}/doubled_sums", shape
-        )
-        total = None
+        shape, name = _sums_shape(op), op.name
+        one = self.number(1.0)
+        total = self.number(float(op.thresholds.lowest))
         for step in op.thresholds.steps:
             offset = self.constant(
-                f"{op.name}/threshold", (1 - 2.0 * step).astype(np.float32)
+                f"{name}/threshold", (1 - step.astype(np.int64)).astype("f4")
             )
-            sign = self.float_op(
+            above = self.float_op(
                 "ADD",
-                [doubled, offset],
-                f"{op.name}/sign",
+                [sums, offset],
+                f"{name}/above",
                 shape,
-                fused_activation_function="RELU_N1_TO_1",
+                fused_activation_function="RELU",
             )
-            if total is None:
-                total = sign
-                continue
-            total = self.float_op("ADD", [total, sign], f"{op.name}/sum", shape)
-        assert total is not None
-        if op.thresholds.stride == 1:
-            half = self.number(0.5)
+            reached = self.float_op(
+                "MINIMUM", [above, one], f"{name}/reached", shape
+            )
+            if op.thresholds.stride != 1:
+                stride = self.number(float(op.thresholds.stride))
+                reached = self.float_op(
+                    "MUL", [reached, stride], f"{name}/strides", shape
+                )
             total = self.float_op(
-                "MUL", [total, half], f"{op.name}/float_states", shape
+                "ADD", [total, reached], f"{name}/float_states", shape
             )
         states = self._activation_tensor(op, "states")
         self.builder.builtin("QUANTIZE", [total], [states])

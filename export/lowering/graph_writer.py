@@ -124,10 +124,9 @@ class GraphWriter:
         """The scale of a value's int8 tensor."""
         return self._scales.get(tensor.name, 1.0)
 
-    def add_output(self, op: SimpleOp, name: str | None = None) -> int:
+    def add_output(self, op: SimpleOp) -> int:
         """The output tensor of an op, in its own form."""
-        output = op.output
-        name = name or output.name
+        output, name = op.output, op.output.name
         if not output.is_states:
             index = self.new_tensor(name, output.shape, np.float32)
             self.set_form(output, "float32", index)
@@ -371,7 +370,17 @@ class GraphWriter:
             f"{op.output.name}/scaled",
             tensor.shape,
         )
-        self.quantized(op.output, scaled)
+        # Written out, because runtimes round halves in different directions.
+        raised = self.float_op(
+            "ADD",
+            [scaled, self.number(0.5)],
+            f"{op.output.name}/raised",
+            tensor.shape,
+        )
+        whole = self.float_op(
+            "FLOOR", [raised], f"{op.output.name}/whole", tensor.shape
+        )
+        self.quantized(op.output, whole)
 
     def write_discretize(self, op: SimpleOp) -> None:
         """Reals to states, by comparison with every jump of the activation."""

@@ -18,7 +18,7 @@ class LayerCost:
     """What one layer costs. Operations are means per sample.
 
     Bytes of a file are those with `float_layers="float32"`, where that is
-    needed; for layers that export refuses they are an estimate.
+    needed.
 
     Attributes:
         name: Name of the layer, `"model/layer"` in a nested model.
@@ -29,8 +29,9 @@ class LayerCost:
         bits_per_weight: Bits that a weight needs: 1 binary, 2 ternary, n + 1
             for n >= 2, 32 for float; None without weights.
         other_parameters: All its other variables' elements.
-        custom_bytes: Its share of a `.tflite` file with custom ops.
-        builtin_bytes: Its share of a `.tflite` file with builtin ops.
+        custom_bytes: Its constants in a `.tflite` file with custom ops; None
+            if the model cannot be exported.
+        builtin_bytes: Its constants in one with builtin ops, likewise.
         training_bytes: Its variables, with the optimizer's moments of the
             discrete weights.
         macs: Products of an input and a weight, those with zeros and with
@@ -55,8 +56,8 @@ class LayerCost:
     weights: int
     bits_per_weight: float | None
     other_parameters: int
-    custom_bytes: int
-    builtin_bytes: int
+    custom_bytes: int | None
+    builtin_bytes: int | None
     training_bytes: int
     macs: int
     multiplies: float
@@ -81,8 +82,9 @@ class ModelSummary:
         weights: Elements of all kernels.
         bits_per_weight: Their mean.
         other_parameters: Elements of all other variables.
-        custom_bytes: Size of a `.tflite` file with custom ops.
-        builtin_bytes: Size of a `.tflite` file with builtin ops.
+        custom_bytes: Size of a `.tflite` file with custom ops, None if the
+            model cannot be exported.
+        builtin_bytes: Size of a `.tflite` file with builtin ops, likewise.
         training_bytes: All variables, with the optimizer's moments of the
             discrete weights.
         macs: Products per sample.
@@ -101,8 +103,8 @@ class ModelSummary:
     weights: int
     bits_per_weight: float | None
     other_parameters: int
-    custom_bytes: int
-    builtin_bytes: int
+    custom_bytes: int | None
+    builtin_bytes: int | None
     training_bytes: int
     macs: int
     multiplies: float
@@ -216,8 +218,10 @@ def _line(name: str, second: str, numbers: Sequence[str]) -> str:
     return " ".join(columns).rstrip()
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
     """A number in at most 7 characters: all digits, or four of them."""
+    if value is None:
+        return "-"
     text = f"{value:,.0f}"
     if len(text) <= _NUMBER_WIDTH:
         return text

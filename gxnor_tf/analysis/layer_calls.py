@@ -16,15 +16,13 @@ class LayerCall:
     Attributes:
         name: The layer's name, behind those of the models that it lies in:
             `"conv"`, or `"encoder/conv"` in a nested model.
-        layer: The layer; or in a functional model an operation that is none,
-            such as a `+`.
-        inputs: Its first argument: a tensor or a structure of tensors. Of an
-            operation that is no layer all tensors among its arguments.
+        layer: The layer.
+        inputs: Its first argument: a tensor or a structure of tensors.
         outputs: What it returned.
     """
 
     name: str
-    layer: Any
+    layer: keras.layers.Layer
     inputs: Any
     outputs: Any
 
@@ -50,28 +48,7 @@ def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     return layers
 
 
-def named_operations(model: keras.Model) -> dict[str, keras.Operation]:
-    """The operations of functional models that are no layers, by name.
-
-    Args:
-        model: A Keras model, whose inner models are looked into as well.
-    """
-    found: dict[str, keras.Operation] = {}
-
-    def visit(model: keras.Model, prefix: str) -> None:
-        for operation in getattr(model, "operations", []):
-            if isinstance(operation, keras.Model):
-                visit(operation, f"{prefix}{operation.name}/")
-            elif not isinstance(operation, keras.layers.Layer):
-                found[prefix + operation.name] = operation
-
-    visit(model, "")
-    return found
-
-
-def record_calls(
-    model: keras.Model, x: Any, outputs: list[Any] | None = None
-) -> list[LayerCall]:
+def record_calls(model: keras.Model, x: Any) -> list[LayerCall]:
     """Runs a model at inference and records the calls of its layers.
 
     It sees what runs, so it works for Sequential, functional, subclassed and
@@ -80,7 +57,6 @@ def record_calls(
     Args:
         model: A built Keras model.
         x: A batch of inputs, as the model takes it.
-        outputs: A list to which the model's own outputs are appended.
 
     Returns:
         The calls in the order in which they ran.
@@ -103,17 +79,16 @@ def record_calls(
         )
     calls: list[LayerCall] = []
     with contextlib.ExitStack() as stack:
-        recorded = named_layers(model) | named_operations(model)
-        for name, layer in recorded.items():
+        for name, layer in named_layers(model).items():
             stack.enter_context(_recording(name, layer, calls))
-        result = model(x, training=False)
-    if outputs is not None:
-        outputs.append(result)
+        model(x, training=False)
     return calls
 
 
 @contextlib.contextmanager
-def _recording(name: str, layer: Any, calls: list[LayerCall]) -> Iterator[None]:
+def _recording(
+    name: str, layer: keras.layers.Layer, calls: list[LayerCall]
+) -> Iterator[None]:
     # An attribute of the instance stands before the class's method, and is
     # the only place where a layer can be listened to: Keras has no hooks.
     earlier = vars(layer).get("call")
@@ -121,10 +96,7 @@ def _recording(name: str, layer: Any, calls: list[LayerCall]) -> Iterator[None]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         outputs = method(*args, **kwargs)
-        inputs: Any = args[0] if args else next(iter(kwargs.values()), None)
-        if not isinstance(layer, keras.layers.Layer):
-            flat = keras.tree.flatten([args, kwargs])
-            inputs = [x for x in flat if keras.ops.is_tensor(x)]
+        inputs = args[0] if args else next(iter(kwargs.values()), None)
         calls.append(LayerCall(name, layer, inputs, outputs))
         return outputs
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gxnor_tf.analysis.costs import LayerCost, ModelSummary
 from gxnor_tf.analysis.dataflow import Dataflow, Signal, Step, follow
-from gxnor_tf.analysis.exported_file import Prediction, predict
+from gxnor_tf.analysis.file_size import ExportedSizes, exported_sizes
 from gxnor_tf.analysis.gates import kernels, products
 from gxnor_tf.analysis.layer_calls import named_layers, record_calls
 from gxnor_tf.analysis.operations import (
@@ -92,10 +92,8 @@ def summary(
     else:
         arrays, samples = as_inputs(model, inputs)
     tensors = _tensors(model, arrays)
-    outputs: list[Any] = []
-    calls = record_calls(model, tensors, outputs)
-    flow = follow(calls, tensors)
-    file = predict(calls, tensors, outputs)
+    flow = follow(record_calls(model, tensors), tensors)
+    file = exported_sizes(model)
     steps: dict[str, list[Step]] = {}
     for step in flow.steps:
         steps.setdefault(step.call.name, []).append(step)
@@ -154,7 +152,7 @@ def _zeros(model: keras.Model) -> Any:
 def _layer_cost(
     calls: Sequence[Step],
     flow: Dataflow,
-    file: Prediction,
+    file: ExportedSizes,
     measured: bool,
     state_bytes: float,
 ) -> LayerCost:
@@ -180,8 +178,8 @@ def _layer_cost(
         weights=weights,
         bits_per_weight=bits / weights if weights else None,
         other_parameters=others,
-        custom_bytes=file.custom.by_layer[call.name],
-        builtin_bytes=file.builtin.by_layer[call.name],
+        custom_bytes=file.of_layer("custom", call.name),
+        builtin_bytes=file.of_layer("builtin", call.name),
         training_bytes=int(states * state_bytes)
         + 4 * (weights - states + others),
         macs=sum(count_macs(step.call) for step in calls) if found else 0,
@@ -239,7 +237,7 @@ def _totals(
     model: keras.Model,
     layers: tuple[LayerCost, ...],
     samples: int,
-    file: Prediction,
+    file: ExportedSizes,
     notes: tuple[str, ...],
 ) -> ModelSummary:
     def total(name: str) -> Any:
@@ -261,8 +259,8 @@ def _totals(
         weights=weights,
         bits_per_weight=bits / weights if weights else None,
         other_parameters=total("other_parameters"),
-        custom_bytes=file.custom.total,
-        builtin_bytes=file.builtin.total,
+        custom_bytes=file.total("custom"),
+        builtin_bytes=file.total("builtin"),
         training_bytes=total("training_bytes"),
         macs=total("macs"),
         multiplies=total("multiplies"),
@@ -284,7 +282,7 @@ def _state_bytes(model: keras.Model) -> float | None:
 
 
 def _notes(
-    model: keras.Model, flow: Dataflow, file: Prediction
+    model: keras.Model, flow: Dataflow, file: ExportedSizes
 ) -> tuple[str, ...]:
     state_bytes = _state_bytes(model)
     discrete = (
@@ -309,23 +307,8 @@ def _notes(
     unused = [name for name in weighted if name not in called]
     if uncounted:
         notes.append(f"Operations not counted in: {', '.join(uncounted)}.")
-    ends = [getattr(model, name, None) or [] for name in ("inputs", "outputs")]
-    if any(len(tensors) != 1 for tensors in ends):
-        notes.append(
-            "Export refuses this model, as it takes a Sequential or functional "
-            "one with one input and one output."
-        )
-    if file.unsupported:
-        notes.append(
-            "Export refuses these layers, so that bytes of a file are only an "
-            f"estimate: {', '.join(file.unsupported)}."
-        )
-    if file.real:
-        notes.append(
-            "Real weights or inputs, which export refuses without "
-            "`float_layers`; bytes of a file are those of "
-            f'float_layers="float32": {", ".join(file.real)}.'
-        )
+    if file.note:
+        notes.append(file.note)
     if unused:
         notes.append(f"Left out, as it does not run: {', '.join(unused)}.")
     return tuple(notes)

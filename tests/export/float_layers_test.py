@@ -93,7 +93,11 @@ def test_float32_keeps_the_layers(make, ops):
 
 @pytest.mark.parametrize(
     "resolver",
-    [OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES],
+    [
+        OpResolverType.AUTO,
+        OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        OpResolverType.BUILTIN_REF,
+    ],
 )
 @pytest.mark.parametrize("ops", ["custom", "builtin"])
 @pytest.mark.parametrize("make", NETS)

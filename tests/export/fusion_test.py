@@ -98,6 +98,47 @@ def functional(function, shape=(8, 8, 2)):
     return keras.Model(inputs, function(inputs))
 
 
+class Doubled(keras.Sequential):
+    """A user's own model, which computes something else."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs, training=training)
+
+
+class WithConstructor(keras.Model):
+    """A functional model made by a class."""
+
+    def __init__(self, units):
+        inputs = keras.Input((4,))
+        super().__init__(inputs, dense(units)(inputs))
+
+
+class Unconfigured(keras.layers.Layer):
+    """A layer that cannot be saved."""
+
+    def call(self, x):
+        return x
+
+    def get_config(self):
+        raise NotImplementedError("no configuration")
+
+
+class Add(keras.Operation):
+    """An operation that has the name of another one."""
+
+    def call(self, a, b):
+        return a - b
+
+    def compute_output_spec(self, a, b):
+        return keras.KerasTensor(a.shape, a.dtype)
+
+
+def quantized_by_keras():
+    model = model_of(L.Dense(3), shape=(8,))
+    model.layers[0].quantize("int8")
+    return model
+
+
 class Twice(gxnor_tf.DiscreteDense):
     """A user's own layer, which computes something else."""
 
@@ -136,6 +177,44 @@ def tampered():
         (lambda: "model", "A Keras model is needed.*str"),
         (subclassed, "no known input.*functional API"),
         (lambda: keras.Sequential([dense()]), "needs a `keras.Input`"),
+        (
+            lambda: Doubled([keras.Input((8,)), dense()]),
+            r"\(Doubled\) has a `call` of its own",
+        ),
+        (
+            lambda: functional(
+                lambda x: Doubled([keras.Input((4,)), dense()])(x), (4,)
+            ),
+            r"\(Doubled\) has a `call` of its own",
+        ),
+        (lambda: WithConstructor(3), "constructor of its own. Rebuild"),
+        (
+            lambda: functional(lambda x: Unconfigured()(x)),
+            "cannot be read, because one of its layers has no configuration",
+        ),
+        (
+            lambda: functional(
+                lambda x: L.LSTM(3, return_state=True)(x)[0], (5, 2)
+            ),
+            r"`lstm.* \(LSTM\) gives more than one value",
+        ),
+        (
+            lambda: functional(
+                lambda x: L.MultiHeadAttention(1, 2)(x, x), (5, 2)
+            ),
+            r"\(MultiHeadAttention\) cannot be exported",
+        ),
+        (
+            lambda: functional(lambda x: Add()(x, x)),
+            r"Operation `add.*\(Add\) cannot be exported",
+        ),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((4,), dtype="uint8"), dense()]
+            ),
+            "must be floating.*dtype=uint8",
+        ),
+        (quantized_by_keras, r"was quantised by Keras \(int8\)"),
         (two_inputs, "one input and one output. Received: 2 inputs"),
         # real numbers before a discrete layer
         (
@@ -297,6 +376,45 @@ def test_unusual_models(make):
         assert result.exact
         assert result.differing_samples == 0
         assert not any(result.differing_activations.values())
+
+
+def test_the_global_policy_is_not_the_models():
+    model = functional(
+        lambda x: dense(3)(act()(L.Activation("relu")(norm()(x + x)))), (8,)
+    )
+    x = nets.images(model, 50, 0)
+    expected = reference.run(fusion.fuse(model), x).output
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        found = reference.run(fusion.fuse(model), x).output
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert (found == expected).all()
+
+
+def test_thresholds_of_the_largest_sums():
+    """Beyond 2^23, where twice a sum is no whole float32."""
+    model = model_of(dense(2, weight_space=7), norm(), act(), shape=(1500,))
+    kernel = np.full((1500, 2), 64, np.int8)
+    kernel[0] = 1
+    model.layers[0].kernel.assign(kernel)
+    # The activation jumps at half the deviation; sums are 2^-13 each.
+    middle = 1499 * 64 * 127
+    deviation = 2 * middle / 2**13
+    model.layers[1].moving_variance.assign(np.full(2, deviation**2))
+    x = np.full((41, 1500), 127, np.int8)
+    x[:, 0] = np.arange(-20, 21)
+    states = reference.run(fusion.fuse(model), x).output
+    assert set(states[:, 0].tolist()) == {0, 1}
+    for ops in ("custom", "builtin"):
+        result = verification.compare(model, x, ops)
+        assert not any(result.differing_activations.values())
+
+
+@pytest.mark.parametrize("scale", ["1/128", None, True])
+def test_input_scale_must_be_a_number(scale):
+    with pytest.raises(ExportError, match="`input_scale` must be"):
+        fusion.fuse(nets.dense_only(0), scale)
 
 
 @pytest.mark.parametrize("scale", [0.0, -0.5, 0.3, np.inf, np.nan, 2.0**-40])

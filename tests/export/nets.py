@@ -22,7 +22,7 @@ def randomise(model: keras.Model, seed: int) -> keras.Model:
             if states.shape[-1] > 3:
                 states[..., 1] = np.abs(states).min()  # an all-zero channel
             variable.assign(states)
-        elif name in ("gamma", "beta", "moving_mean", "bias"):
+        elif name in ("gamma", "beta", "moving_mean", "bias", "scale"):
             value = rng.normal(size=shape)
             if name == "gamma" and value.size > 2:
                 value[2] = 0
@@ -327,6 +327,36 @@ def decoder(seed: int) -> keras.Model:
     return randomise(keras.Model(inputs, _norm()(x)), seed)
 
 
+def unusual(seed: int) -> keras.Model:
+    """What few nets do: aliases beside pools, padding before a dense layer."""
+    layers = keras.layers
+    x = inputs = keras.Input((7, 7, 2))
+    x = layers.MaxPooling2D(2, strides=1)(_conv(6, scale="channel")(x))
+    x = _act()(_norm()(x))
+    a = layers.MaxPooling2D(1)(layers.Activation("linear")(x))
+    b = layers.MaxPooling2D(1)(layers.Reshape((4, 4, 6))(x))
+    x = layers.Add()([a, b, layers.ZeroPadding2D(0)(x)])
+    x = gxnor_tf.DiscreteDense(5)(layers.ZeroPadding2D(1)(x))
+    half = gxnor_tf.DiscreteSpace(3, 0.7)
+    y = _act(half, zero_window=0.1)(_norm()(x))
+    z = _act(half, zero_window=0.2)(_norm()(x))
+    x = _act()(_norm()(layers.Add()([y, z])))
+    inner = keras.Input((6, 6, 5))
+    inner = keras.Model(inner, _act()(_norm()(layers.Concatenate()([inner]))))
+    x = gxnor_tf.DiscreteConv2DTranspose(3, 2, scale="channel")(inner(x))
+    return randomise(keras.Model(inputs, {"y": x}), seed)
+
+
+def ends_nested(seed: int) -> keras.Model:
+    """The last call is that of a functional model, and its second."""
+    inner_inputs = keras.Input((8,))
+    x = gxnor_tf.DiscreteDense(8)(_act()(_norm()(inner_inputs)))
+    inner = keras.Model(inner_inputs, x)
+    inputs = keras.Input((8,))
+    x = inner(inner(gxnor_tf.DiscreteDense(8)(inputs)))
+    return randomise(keras.Model(inputs, x), seed)
+
+
 def flipped(seed: int) -> keras.Model:
     """Falling channels behind a pool, read by all but a convolution."""
     layers = keras.layers
@@ -378,6 +408,8 @@ GRAPHS = (
     one_dimensional,
     nested,
     decoder,
+    unusual,
+    ends_nested,
     flipped,
     pools_and_norms,
 )

@@ -3,11 +3,7 @@ import keras
 import numpy as np
 import pytest
 
-from gxnor_tf.analysis.layer_calls import (
-    named_layers,
-    named_operations,
-    record_calls,
-)
+from gxnor_tf.analysis.layer_calls import named_layers, record_calls
 
 
 def nested_model():
@@ -33,28 +29,6 @@ def test_calls_are_recorded_in_order_with_their_tensors():
     assert second.inputs is first.outputs
     assert added.inputs[1] is second.outputs
     np.testing.assert_array_equal(added.outputs, model(x))
-
-
-def test_operations_that_are_no_layers_are_recorded():
-    inner_input = keras.Input((4,))
-    inner = keras.Model(inner_input, inner_input + inner_input, name="inner")
-    inputs = keras.Input((4,))
-    x = keras.layers.ReLU(name="relu")(inputs)
-    model = keras.Model(inputs, inner(x) + x)
-    names = list(named_operations(model))
-    assert len(names) == 2 and sum(n.startswith("inner/") for n in names) == 1
-    outputs = []
-    x = np.array([[-1, 0, 2, 3]], np.float32)
-    relu, doubled, added = record_calls(model, x, outputs)
-    assert relu.name == "relu"
-    assert {doubled.name, added.name} == set(names)
-    assert all(term is relu.outputs for term in doubled.inputs)
-    assert added.inputs[0] is doubled.outputs
-    assert added.inputs[1] is relu.outputs
-    assert outputs == [added.outputs]
-    np.testing.assert_array_equal(added.outputs, [[0, 0, 6, 9]])
-    # Nothing is left behind in the operations.
-    assert all("call" not in vars(o) for o in named_operations(model).values())
 
 
 def test_names():
