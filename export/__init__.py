@@ -35,3 +35,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(_EXPORTS)
+
+
+# For `help()` and `from gxnor_tf.export import *`.
+__all__ = [  # noqa: F822 (loaded when asked for)
+    "ExportError",
+    "compare",
+    "convert",
+    "get_include",
+    "inspect",
+    "load_delegate",
+]

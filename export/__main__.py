@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 
-from . import files, inspection
+from . import files, inspection, interpreter
 from .conversion import convert
 from .delegate import get_include
 
@@ -114,7 +114,10 @@ def _run(options: argparse.Namespace) -> None:
     if options.inspect:
         print(inspection.format_rows(inspection.inspect(data), len(data)))
     if options.output is not None:
-        print(f"{options.output}: {len(data):,} bytes, {options.ops} ops")
+        ops = options.ops
+        if ops == "custom" and not interpreter.uses_custom_ops(data):
+            ops = "builtin (there is nothing for custom ones)"
+        print(f"{options.output}: {len(data):,} bytes, {ops} ops")
 
 
 if __name__ == "__main__":

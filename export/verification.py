@@ -40,8 +40,8 @@ class Comparison:
     differing_samples: int
     differing_labels: int
     largest_difference: float
-    outputs: npt.NDArray[Any]
-    keras_outputs: npt.NDArray[Any]
+    outputs: npt.NDArray[Any] = dataclasses.field(repr=False)
+    keras_outputs: npt.NDArray[Any] = dataclasses.field(repr=False)
 
 
 def compare(
@@ -79,6 +79,11 @@ def compare(
     """
     program = fusion.fuse(model, input_scale, float_layers, calibration)
     shape = program.input.shape
+    if not isinstance(x, np.ndarray):
+        raise ValueError(
+            "`x` must be an int8 array; the content of a file is given as "
+            f"`data`. Received: {type(x).__name__}"
+        )
     if x.dtype != np.int8 or x.shape[1:] != shape or not len(x):
         raise ValueError(
             "`x` must be int8 and hold at least one sample of shape "

@@ -5,6 +5,9 @@ Layers hold int8 states of a discrete space, `DiscreteStateTransition` trains
 them in place, and `gxnor_tf.export` writes them as `.tflite`.
 """
 
+import importlib
+from typing import Any
+
 from gxnor_tf import callbacks as callbacks
 from gxnor_tf import initializers as initializers
 from gxnor_tf import metrics as metrics
@@ -28,3 +31,40 @@ from gxnor_tf.packed.packed_model import save_packed as save_packed
 from gxnor_tf.random_jump import RandomJump as RandomJump
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name != "export":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return importlib.import_module(f"{__name__}.export")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "gxnor_tf.export is not here: this is the folder `gxnor_tf` of a "
+            "checkout, which hides the installed package. Run Python in "
+            "another folder, or install the checkout editable (`make venv`). "
+            f"({error})"
+        ) from error
+
+
+__all__ = [
+    "DiscreteActivation",
+    "DiscreteConv1D",
+    "DiscreteConv2D",
+    "DiscreteConv2DTranspose",
+    "DiscreteDense",
+    "DiscreteDepthwiseConv2D",
+    "DiscreteSeparableConv2D",
+    "DiscreteSpace",
+    "DiscreteStateTransition",
+    "DiscreteVariable",
+    "RandomJump",
+    "callbacks",
+    "get_space",
+    "initializers",
+    "load_packed",
+    "metrics",
+    "presets",
+    "save_packed",
+    "summary",
+]

@@ -111,8 +111,8 @@ def page() -> str:
 
 
 def _spaces() -> Iterable[tuple[str, ...]]:
-    for weight_n in range(7):
-        for activation_n in (0, 1, 2, 6):
+    for weight_n in (0, 1, 2, 5, 6, 7):
+        for activation_n in (0, 1, 2, 7):
 
             def net(
                 x: Any, weight_n: int = weight_n, n: int = activation_n

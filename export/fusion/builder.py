@@ -80,6 +80,7 @@ class ProgramBuilder:
 
     Args:
         graph: The layer calls.
+        input_scale: See `fuse`.
         float_layers: See `fuse`.
         calibration: See `fuse`.
 
@@ -91,10 +92,12 @@ class ProgramBuilder:
     def __init__(
         self,
         graph: Graph,
+        input_scale: float,
         float_layers: FloatLayers,
         calibration: npt.NDArray[Any] | None,
     ) -> None:
         self.graph = graph
+        self.input_scale = input_scale
         self.float_layers = float_layers
         self.calibration = calibration
         self.uses = graph.uses

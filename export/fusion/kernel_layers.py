@@ -182,6 +182,14 @@ def _calibrated_peak(builder: ProgramBuilder, name: str) -> float:
             "`calibration` must hold finite inputs of the model, (samples, "
             f"{', '.join(map(str, shape))}). Received: shape={x.shape}"
         )
+    unit = builder.input_scale
+    if x.min() < -128 * unit or x.max() > 127 * unit:
+        raise ExportError(
+            f"`calibration` has values in {x.min():g}..{x.max():g}, but the "
+            f"file's input covers {-128 * unit:g}..{127 * unit:g}. Give what "
+            "Keras takes, for images (pixel - 128) / 128, or another "
+            "`input_scale`."
+        )
     run = evaluate(builder.graph, [name])
     peak = max(
         float(np.abs(run(x[i : i + 100])[name]).max())

@@ -71,8 +71,10 @@ def fuse(
             '`calibration` is for float_layers="int8" only. Received: '
             f"float_layers={float_layers!r}"
         )
-    builder = ProgramBuilder(read_graph(model), float_layers, calibration)
-    source = _start(builder, float(input_scale))
+    builder = ProgramBuilder(
+        read_graph(model), float(input_scale), float_layers, calibration
+    )
+    source = _start(builder)
     for node in builder.graph.nodes:
         builder.values[node.output] = _handler(node)(builder, node)
         builder.share_uses(node)
@@ -80,7 +82,7 @@ def fuse(
     return Program(source, tuple(builder.ops), output)
 
 
-def _start(builder: ProgramBuilder, input_scale: float) -> Tensor:
+def _start(builder: ProgramBuilder) -> Tensor:
     """The program's input, as the first value."""
     graph = builder.graph
     shape = tuple(size for size in graph.input_shape if size is not None)
@@ -95,7 +97,7 @@ def _start(builder: ProgramBuilder, input_scale: float) -> Tensor:
             "values would be cut to whole numbers. Received: dtype="
             f"{graph.input_dtype}. Leave `dtype` out in `keras.Input`."
         )
-    source = Tensor(graph.input_name, shape, input_scale, 128)
+    source = Tensor(graph.input_name, shape, builder.input_scale, 128)
     builder.values[source.name] = builder.lift(
         source, shape, f"{source.name}/image"
     )

@@ -170,6 +170,15 @@ def test_calibration_of_another_kind(calibration):
         )
 
 
+def test_calibration_with_raw_pixels():
+    with pytest.raises(ExportError, match=r"values in 0..255.*\(pixel - 128\)"):
+        fusion.fuse(
+            float_activations(0),
+            float_layers="int8",
+            calibration=np.linspace(0, 255, 128).reshape(1, 8, 8, 2),
+        )
+
+
 def test_unknown_way():
     with pytest.raises(ExportError, match="float_layers='float16'"):
         fusion.fuse(float_ends(0), float_layers="float16")

@@ -217,11 +217,11 @@ def test_float_layers_from_the_command_line(float_path, tmp_path, capsys):
     assert run(*arguments) == 1
     assert "Pass `calibration`" in capsys.readouterr().err
     calibration = tmp_path / "calibration.npy"
-    np.save(calibration, np.ones((8, 4), np.float32))
+    np.save(calibration, np.full((8, 4), 0.5, np.float32))
     assert run(*arguments, f"--calibration={calibration}") == 0
     model = files.load_model(float_path)
     assert output.read_bytes() == conversion.convert(
-        model, float_layers="int8", calibration=np.ones((8, 4), np.float32)
+        model, float_layers="int8", calibration=np.full((8, 4), 0.5, np.float32)
     )
 
 
@@ -235,7 +235,7 @@ def test_calibration_files_that_hold_no_numbers(
     elif damage == "objects":
         np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
     elif damage == "cut":
-        np.save(path, np.ones((8, 4), np.float32))
+        np.save(path, np.full((8, 4), 0.5, np.float32))
         path.write_bytes(path.read_bytes()[:140])
     output = tmp_path / "model.tflite"
     status = run(

@@ -47,6 +47,12 @@ def test_wrong_inputs(x):
         verification.compare(nets.dense_only(0), x)
 
 
+def test_content_of_a_file_is_no_input():
+    model = nets.dense_only(0)
+    with pytest.raises(ValueError, match="is given as `data`. Received: bytes"):
+        verification.compare(model, conversion.convert(model))
+
+
 def test_it_is_the_given_file_that_runs():
     """Outputs come from the file, not from one that was made anew."""
     model, other = nets.dense_only(0), nets.dense_only(1)
