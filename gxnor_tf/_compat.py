@@ -18,6 +18,15 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
     return int(optimizer._get_variable_index(variable))
 
 
+def given_learning_rate(optimizer: keras.optimizers.Optimizer) -> Any:
+    """A variable for a number, otherwise the schedule that was given.
+
+    The public `learning_rate` is the schedule's value at the optimizer's own
+    count, which tells neither the kind nor the value at another count.
+    """
+    return optimizer._learning_rate
+
+
 def asking_optimizer() -> keras.optimizers.Optimizer | None:
     """The optimizer from whose code this is called, if it is from one.
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Keras optimizer that trains discrete weights in place."""
 
+import json
 import math
 import warnings
 from collections.abc import Mapping
@@ -27,8 +28,10 @@ _UNSUPPORTED = {
     ),
 }
 
-# Under this key the saved state says which step rule it belongs to.
+# Beside the variables the saved state has, as UTF-8, the step rule that it
+# belongs to, and what else decides which variables an optimizer has.
 _RULE_KEY = "step_rule"
+_LAYOUT_KEY = "layout"
 
 # What an inner optimizer does outside of `update_step`, where it would be
 # lost without a word.
@@ -405,56 +408,94 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     def save_own_variables(self, store: Any) -> None:
         """Writes the state; Keras calls this when it saves a model."""
         super().save_own_variables(store)
-        rule = self._config["step_rule"].encode()
-        store[_RULE_KEY] = np.frombuffer(rule, np.uint8)
+        for key, text in (
+            (_RULE_KEY, self._config["step_rule"]),
+            (_LAYOUT_KEY, json.dumps(self._layout())),
+        ):
+            store[key] = np.frombuffer(text.encode(), np.uint8)
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the state; Keras calls this when it loads a model.
 
+        The state of an optimizer that had not run yet, and that of one which
+        trained other variables (layers were frozen since), is left alone: this
+        optimizer then starts anew, in the second case with a warning.
+
         Raises:
             ValueError: If it is the state of another optimizer, step rule or
-                model. The optimizer is then unchanged.
+                settings. The optimizer is then unchanged.
         """
         keys = set(store.keys())
-        if not self.built and len(keys) != len(self.variables) + 1:
-            # As Keras does: a model that is not built yet starts anew.
-            warnings.warn(
-                f"The state of {type(self).__name__} is not loaded, because "
-                "it is not built.",
-                stacklevel=2,
-            )
-            return
-        rule = self._config["step_rule"]
         if _RULE_KEY not in keys:
             raise ValueError(
                 f"This is no saved state of {type(self).__name__}. "
                 "`keras.models.load_model(path, compile=False)` loads the "
                 "weights alone."
             )
-        saved_rule = np.asarray(store[_RULE_KEY]).tobytes().decode()
-        if saved_rule != rule:
+        saved = {
+            key: np.asarray(store[key]).tobytes().decode()
+            for key in keys & {_RULE_KEY, _LAYOUT_KEY}
+        }
+        rule = self._config["step_rule"]
+        if saved[_RULE_KEY] != rule:
             raise ValueError(
-                f"The saved state belongs to step_rule={saved_rule!r}. Make "
-                f"the optimizer with it. Received: step_rule={rule!r}"
+                f"The saved state belongs to step_rule={saved[_RULE_KEY]!r}. "
+                f"Make the optimizer with it. Received: step_rule={rule!r}"
             )
-        wanted = {str(i): v for i, v in enumerate(self.variables)}
-        found = {k: np.asarray(store[k]) for k in keys - {_RULE_KEY}}
-        if found.keys() != wanted.keys():
-            raise ValueError(
-                f"The saved state has {len(found)} variables and this "
-                f"optimizer {len(wanted)}: it belongs to another model, or "
-                "to other settings (`gradient_accumulation_steps`, schedules "
-                "instead of numbers, `continuous_optimizer`)."
-            )
-        for key, variable in wanted.items():
-            if found[key].shape != tuple(variable.shape):
+        own = self._layout()
+        layout = json.loads(saved.get(_LAYOUT_KEY, "{}"))
+        if not layout.get("built", True):
+            return
+        for name, value in own.items():
+            if name != "built" and layout.get(name, value) != value:
                 raise ValueError(
-                    f"The saved state of {variable.path} has the shape "
-                    f"{found[key].shape} instead of {tuple(variable.shape)}: "
-                    "it belongs to another model."
+                    f"The saved state belongs to an optimizer whose `{name}` "
+                    f"is {layout[name]}. Make it with the same. Received: "
+                    f"{name}={value}"
                 )
+        if not self.built:
+            self._warn_of_new_start("it is not built")
+            return
+        wanted = {str(i): v for i, v in enumerate(self.variables)}
+        found = {k: np.asarray(store[k]) for k in keys - saved.keys()}
+        shapes = {k: tuple(v.shape) for k, v in wanted.items()}
+        if {k: v.shape for k, v in found.items()} != shapes:
+            self._warn_of_new_start(
+                f"it is that of {len(found)} variables and this optimizer has "
+                f"{len(wanted)}, or of other shapes: other variables are "
+                "trained now, as after freezing a layer"
+            )
+            return
         for key, variable in wanted.items():
             variable.assign(found[key])
+
+    def _layout(self) -> dict[str, Any]:
+        """What decides, beside the model, which variables there are."""
+
+        def kind(value: Any) -> str:
+            number = isinstance(value, keras.Variable)
+            return "a number" if number else "a schedule"
+
+        inner = self.continuous_optimizer
+        return {
+            "built": self.built,
+            "learning_rate": kind(_compat.given_learning_rate(self)),
+            "transition_gain": kind(self._gain),
+            "gradient_accumulation_steps": (
+                "given" if self.gradient_accumulation_steps else "not given"
+            ),
+            "continuous_optimizer": type(inner).__name__,
+            "continuous_optimizer.learning_rate": kind(
+                _compat.given_learning_rate(inner)
+            ),
+        }
+
+    def _warn_of_new_start(self, reason: str) -> None:
+        warnings.warn(
+            f"The state of {type(self).__name__} is not loaded, because "
+            f"{reason}. It starts anew.",
+            stacklevel=3,
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""
