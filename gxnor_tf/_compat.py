@@ -49,15 +49,18 @@ def overridden_hooks(optimizer: keras.optimizers.Optimizer) -> list[str]:
     """
     base = keras.optimizers.Optimizer
     classes = type(optimizer).mro()
+    own = {
+        name for made in classes[: classes.index(base)] for name in vars(made)
+    }
+
+    def is_hook(name: str) -> bool:
+        known = getattr(base, name, None)
+        return callable(known) or isinstance(known, property)
+
     return sorted(
-        {
-            name
-            for made in classes[: classes.index(base)]
-            for name in vars(made)
-            if hasattr(base, name)
-            and not name.startswith("__")
-            and name not in _SAFE_HOOKS
-        }
+        name
+        for name in own - _SAFE_HOOKS
+        if is_hook(name) and not name.startswith("__")
     )
 
 

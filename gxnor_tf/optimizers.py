@@ -33,6 +33,10 @@ _UNSUPPORTED = {
 _RULE_KEY = "step_rule"
 _LAYOUT_KEY = "layout"
 
+# Largest size of a gradient element. Its square is finite in float32, and so
+# is a sum of such squares; infinity would stay in the moments for ever.
+_LARGEST = 1e18
+
 # What an inner optimizer does outside of `update_step`, where it would be
 # lost without a word.
 _OUTER_FEATURES = (
@@ -56,8 +60,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     biases) is trained by an ordinary Keras optimizer.
 
     A gradient element that is NaN or infinite counts as 0 for a discrete
-    weight, lest it stay in the moments for ever; continuous variables take it
-    as it is, so that a diverged training shows in the loss.
+    weight, and one beyond +-1e18 as +-1e18, lest it stay in the moments for
+    ever; continuous variables take it as it is, so that a diverged training
+    shows in the loss.
 
     Random numbers depend on the seed, the step and the variable only: a run
     can be repeated, and resumed from a saved model bit for bit.
@@ -80,9 +85,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             adam.
         beta_2: Decay of adam's second moment. Default 0.999.
         epsilon: adam's epsilon. Default 1e-8.
-        continuous_optimizer: A Keras optimizer for all other variables, with
-            its own learning rate. Default: Adam, at this optimizer's learning
-            rate.
+        continuous_optimizer: A Keras optimizer for all other variables, or
+            its name, with its own learning rate; a schedule of its counts
+            batches as that of this optimizer does. One that needs more of
+            Keras than `build` and `update_step`, such as Nadam, is refused.
+            Default: Adam, at this optimizer's learning rate.
         overrides: Settings of single discrete variables by pattern, such as
             `{"conv1/": {"learning_rate_multiplier": 0.5, "beta_1": 0.9}}`.
             The first pattern that `re.search` finds in a variable's path
@@ -140,7 +147,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         beta_1: float | None = None,
         beta_2: float | None = None,
         epsilon: float | None = None,
-        continuous_optimizer: keras.optimizers.Optimizer | None = None,
+        continuous_optimizer: keras.optimizers.Optimizer | str | None = None,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
         name: str = "discrete_state_transition",
         **kwargs: Any,
@@ -197,17 +204,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             )
         )
         self._follow_learning_rate = continuous_optimizer is None
-        self.continuous_optimizer = continuous_optimizer or (
+        self.continuous_optimizer = _checked_inner(
             keras.optimizers.Adam(name="continuous")
+            if continuous_optimizer is None
+            else continuous_optimizer
         )
-        for feature in _OUTER_FEATURES:
-            value = getattr(self.continuous_optimizer, feature, None)
-            if value:
-                raise ValueError(
-                    f"`continuous_optimizer` must not set `{feature}`, which "
-                    "would have no effect there; clipping is set on "
-                    f"{type(self).__name__}. Received: {feature}={value}"
-                )
 
     @property
     def transition_gain(self) -> Any:
@@ -349,7 +350,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         index = _compat.variable_index(self, variable)
         if index not in self._spaces:
             if not self._follow_learning_rate:
-                learning_rate = self.continuous_optimizer.learning_rate
+                learning_rate = self._continuous_learning_rate()
             self.continuous_optimizer.update_step(
                 gradient, variable, learning_rate
             )
@@ -383,6 +384,18 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         moved = tf.cast(tf.not_equal(states, new_states), tf.float32)
         self.assign(variable, new_states)
         self.assign_add(self._moved[index], tf.reduce_mean(moved))
+
+    def _continuous_learning_rate(self) -> Any:
+        """That of the continuous optimizer's own, at this step."""
+        inner = self.continuous_optimizer
+        schedule = _compat.given_learning_rate(inner)
+        if isinstance(
+            schedule, keras.optimizers.schedules.LearningRateSchedule
+        ):
+            # With gradient accumulation its own iterations count updates,
+            # while Keras evaluates schedules at the number of batches.
+            return schedule(_compat.batches(self))
+        return inner.learning_rate
 
     def transition_rates(self) -> dict[str, float]:
         """Mean share of weights that moved in a step, by variable path.
@@ -537,10 +550,40 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         return optimizer
 
 
+def _checked_inner(given: Any) -> keras.optimizers.Optimizer:
+    """An optimizer of which build and update_step alone can be used."""
+    try:
+        optimizer: keras.optimizers.Optimizer = keras.optimizers.get(given)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            "`continuous_optimizer` must be a Keras optimizer, such as "
+            "`keras.optimizers.SGD(0.1)`, or the name of one. Received: "
+            f"continuous_optimizer={given!r}"
+        ) from None
+    for feature in _OUTER_FEATURES:
+        value = getattr(optimizer, feature, None)
+        if value:
+            raise ValueError(
+                f"`continuous_optimizer` must not set `{feature}`, which "
+                "would have no effect there; clipping is set on "
+                f"DiscreteStateTransition. Received: {feature}={value}"
+            )
+    hooks = _compat.overridden_hooks(optimizer)
+    if hooks:
+        raise ValueError(
+            "`continuous_optimizer` must be an optimizer whose work is done "
+            "by `build` and `update_step`, which is all that is called. "
+            f"Use another one, such as Adam. Received: "
+            f"{type(optimizer).__name__}, which overrides {', '.join(hooks)}"
+        )
+    return optimizer
+
+
 def _finite(gradient: tf.Tensor) -> tf.Tensor:
-    return tf.where(
+    gradient = tf.where(
         tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient)
     )
+    return tf.clip_by_value(gradient, -_LARGEST, _LARGEST)
 
 
 def _number(scalar: Any) -> float:

@@ -311,3 +311,28 @@ def test_one_bad_gradient_does_not_freeze_the_weights(rule):
     for _ in range(20):
         model.optimizer.apply([tf.constant(g) for g in clean], variables)
     assert (before != model.get_weights()[0]).mean() > 0.1
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_one_huge_gradient_does_not_freeze_the_weights(rule):
+    """Its square is infinite, and so is a difference of two of them."""
+    decays = {} if rule == "sgd" else {"beta_1": 0.5}
+    if rule == "adam":
+        decays["beta_2"] = 0.5
+    optimizer = DiscreteStateTransition(0.2, rule, **decays)
+    kernel = make_model().layers[0].kernel
+    gradient = np.full(kernel.shape, 0.1, np.float32)
+    for huge in (3e38, -3e38):
+        bad = gradient.copy()
+        bad[0, 0] = huge
+        optimizer.apply([tf.constant(bad)], [kernel])
+    for variable in optimizer.variables:
+        assert np.isfinite(variable.numpy()).all(), variable.path
+    # The moments forget it: half of it is left after every step.
+    for _ in range(150):
+        optimizer.apply([tf.constant(gradient)], [kernel])
+    kernel.assign(np.ones(kernel.shape, np.int8))
+    for _ in range(5):
+        optimizer.apply([tf.constant(gradient)], [kernel])
+    moved = kernel.numpy() != 1
+    assert moved.mean() > 0.3
