@@ -3,6 +3,7 @@
 
 import json
 import math
+import numbers
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -79,7 +80,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             no weight makes a random hop). With gradient accumulation
             `iterations` counts updates, while Keras' learning rate schedules
             count batches. A number can be changed at any time
-            by assigning to the attribute.
+            by assigning to the attribute. A callable of your own must be
+            registered with Keras for the model to be loaded again; a lambda
+            cannot be saved.
         seed: Integer seed of the transitions.
         beta_1: Decay of the first moment. Default 0.99 for momentum, 0.9 for
             adam.
@@ -160,18 +163,17 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                     f"`{feature}` is not supported by {type(self).__name__}: "
                     f"{reason}. Received: {feature}={value}"
                 )
-        if isinstance(learning_rate, (int, float)) and not (
-            math.isfinite(learning_rate) and learning_rate >= 0
-        ):
-            raise ValueError(
-                "`learning_rate` must be a finite number >= 0. "
-                f"Received: learning_rate={learning_rate}"
-            )
-        if (
-            isinstance(seed, bool)
-            or not isinstance(seed, int)
-            or not 0 <= seed < 2**63
-        ):
+        # `numbers` has NumPy's numbers, too; configs have Python's.
+        if isinstance(learning_rate, numbers.Real):
+            learning_rate = float(learning_rate)
+            if not (math.isfinite(learning_rate) and learning_rate >= 0):
+                raise ValueError(
+                    "`learning_rate` must be a finite number >= 0. "
+                    f"Received: learning_rate={learning_rate}"
+                )
+        if not (
+            isinstance(seed, (int, np.integer)) and 0 <= seed < 2**63
+        ) or isinstance(seed, bool):
             raise ValueError(
                 "`seed` must be an integer in 0..2^63-1. "
                 f"Received: seed={seed!r}"
@@ -183,12 +185,16 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             "beta_2": beta_2,
             "epsilon": epsilon,
         }
+        self.step_rule = step_rules.get(step_rule, **rule_settings)
+        rule_settings = {
+            key: None if value is None else float(value)
+            for key, value in rule_settings.items()
+        }
         self._config: dict[str, Any] = {
             "step_rule": step_rule,
-            "seed": seed,
+            "seed": int(seed),
             **rule_settings,
         }
-        self.step_rule = step_rules.get(step_rule, **rule_settings)
         self._overrides = Overrides(overrides, step_rule, rule_settings)
         # A number is held in a variable, like Keras' learning rate, so that a
         # compiled step sees it change.

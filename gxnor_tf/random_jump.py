@@ -13,7 +13,8 @@ from gxnor_tf.discrete_variable import DiscreteVariable
 class RandomJump(keras.callbacks.Callback):
     """Jumps to random states near the best weights when nothing improves.
 
-    After `patience` epochs in which the monitored metric did not improve, all
+    After `patience` epochs in which the monitored metric did not improve (those
+    without it, as between validations with `validation_freq`, do not count), all
     weights go back to those of the best epoch, of which a copy is kept, and
     then each trainable discrete weight, independently and with a small
     probability, to a random state of its space. Training goes on from there,
@@ -32,8 +33,9 @@ class RandomJump(keras.callbacks.Callback):
         probability: Probability of a weight to get a random state, in (0, 1].
             The state may be the one that it has.
         monitor: Name of the metric in the logs.
-        mode: `"min"` if lower is better, `"max"` if higher is. `"auto"` is
-            `"max"` for a name that ends in `acc` or `accuracy`, else `"min"`.
+        mode: `"min"` if lower is better, `"max"` if higher is. `"auto"` knows
+            it of names that end in `loss` or `error` (`"min"`) and `acc` or
+            `accuracy` (`"max"`).
         patience: Epochs without an improvement before a jump, >= 1.
         min_delta: Least change that counts as an improvement, >= 0.
         seed: Seed of the jumps, an integer >= 0.
@@ -43,8 +45,8 @@ class RandomJump(keras.callbacks.Callback):
         best: Best value of the metric; None before the first.
 
     Raises:
-        ValueError: If an argument is out of range, or an epoch's logs do not
-            have the metric.
+        ValueError: If an argument is out of range, or `mode` must be given.
+            At the end of training, if no epoch's logs had the metric.
 
     Example:
 
@@ -78,6 +80,11 @@ class RandomJump(keras.callbacks.Callback):
                 "`probability` must be in (0, 1]. "
                 f"Received: probability={probability}"
             )
+        if not isinstance(monitor, str) or not monitor:
+            raise ValueError(
+                "`monitor` must be the name of a metric, such as 'val_loss'. "
+                f"Received: monitor={monitor!r}"
+            )
         if mode not in ("auto", "min", "max"):
             raise ValueError(
                 "`mode` must be one of 'auto', 'min', 'max'. "
@@ -102,8 +109,16 @@ class RandomJump(keras.callbacks.Callback):
                 f"Received: min_delta={min_delta}"
             )
         if mode == "auto":
-            higher = monitor.endswith(("acc", "accuracy"))
-            mode = "max" if higher else "min"
+            if monitor.endswith(("acc", "accuracy")):
+                mode = "max"
+            elif monitor.endswith(("loss", "error")):
+                mode = "min"
+            else:
+                raise ValueError(
+                    "`mode` must be 'min' or 'max' for a metric whose better "
+                    "direction its name does not tell. Received: "
+                    f"mode='auto', monitor={monitor!r}"
+                )
         self._sign = 1.0 if mode == "max" else -1.0
         self._probability = probability
         self._monitor = monitor
@@ -117,6 +132,8 @@ class RandomJump(keras.callbacks.Callback):
         self.best: float | None = None
         self._best_weights: list[np.ndarray[Any, Any]] = []
         self._waited = 0
+        self._seen = False
+        self._others: set[str] = set()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Forgets an earlier training."""
@@ -128,10 +145,10 @@ class RandomJump(keras.callbacks.Callback):
         """Keeps the best weights, or jumps."""
         logs = logs or {}
         if self._monitor not in logs:
-            raise ValueError(
-                f"`monitor` must be one of {', '.join(sorted(logs))}, the "
-                f"metrics of this training. Received: monitor={self._monitor!r}"
-            )
+            # There may be one in a later epoch.
+            self._others |= logs.keys()
+            return
+        self._seen = True
         value = float(logs[self._monitor])
         if self._improves(value):
             self.best = value
@@ -144,6 +161,15 @@ class RandomJump(keras.callbacks.Callback):
             self.model.set_weights(self._best_weights)
             self._jump()
             self._waited = 0
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Tells if there was nothing to watch."""
+        if self._others and not self._seen:
+            raise ValueError(
+                f"`monitor` must be one of {', '.join(sorted(self._others))}, "
+                "the metrics of this training. Received: "
+                f"monitor={self._monitor!r}"
+            )
 
     def _improves(self, value: float) -> bool:
         if not math.isfinite(value):

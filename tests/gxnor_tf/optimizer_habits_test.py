@@ -182,6 +182,19 @@ def test_gain_is_set_to_numbers_only():
         DiscreteStateTransition(transition_gain=rising).transition_gain = 1.0
 
 
+@pytest.mark.parametrize("where", ["optimizer", "override"])
+def test_lambda_is_not_saved(where, tmp_path):
+    settings = {"transition_gain": lambda step: 2.0}
+    if where == "override":
+        settings = {"overrides": {"first": settings}}
+    model = net()
+    model.compile(DiscreteStateTransition(0.2, **settings), "mse")
+    fit(model, 0, 1)
+    with pytest.raises(ValueError, match="lambda cannot be saved.*registered"):
+        model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+
+
 def variables_at(*paths):
     made = []
     for path in paths:

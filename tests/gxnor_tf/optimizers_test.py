@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """DiscreteStateTransition in plain Keras training."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -268,6 +270,11 @@ def test_monitor_needs_the_optimizer():
     ("kwargs", "text"),
     [
         ({"step_rule": "bop"}, "step_rule='bop'"),
+        ({"step_rule": ["adam"]}, r"step_rule=\['adam'\]"),
+        ({"beta_1": "x"}, "`beta_1` must be a number. Received: beta_1='x'"),
+        ({"beta_1": True}, "beta_1=True"),
+        ({"seed": True}, "seed=True"),
+        ({"learning_rate": np.float32(-1)}, "learning_rate=-1.0"),
         ({"transition_gain": 0.0}, "transition_gain=0.0"),
         ({"transition_gain": np.nan}, "transition_gain=nan"),
         ({"beta_1": 1.0}, "`beta_1` must be in"),
@@ -289,6 +296,23 @@ def test_monitor_needs_the_optimizer():
 def test_bad_arguments(kwargs, text):
     with pytest.raises(ValueError, match=text):
         DiscreteStateTransition(**kwargs)
+
+
+def test_numbers_of_numpy():
+    optimizer = DiscreteStateTransition(
+        np.float32(0.5),
+        "adam",
+        transition_gain=np.float32(2),
+        seed=np.int64(3),
+        beta_1=np.float64(0.5),
+        epsilon=np.float32(2**-20),
+        overrides={"": {"beta_2": np.float32(0.75)}},
+    )
+    config = optimizer.get_config()
+    again = DiscreteStateTransition.from_config(json.loads(json.dumps(config)))
+    assert again.get_config() == config
+    assert (config["seed"], config["beta_1"]) == (3, 0.5)
+    assert config["transition_gain"] == 2 and config["learning_rate"] == 0.5
 
 
 def test_continuous_optimizer_belongs_to_one_model():
