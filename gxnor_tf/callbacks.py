@@ -13,6 +13,7 @@ import tensorflow as tf
 from gxnor_tf import metrics
 from gxnor_tf.analysis.gates import Gates
 from gxnor_tf.optimizers import DiscreteStateTransition
+from gxnor_tf.random_jump import RandomJump as RandomJump
 
 # What TensorBoard must know to draw a curve.
 _SCALAR = tf.compat.v1.SummaryMetadata(

@@ -2,6 +2,7 @@
 """A random jump from the best weights when training is stuck."""
 
 import math
+import warnings
 from typing import Any
 
 import keras
@@ -13,12 +14,12 @@ from gxnor_tf.discrete_variable import DiscreteVariable
 class RandomJump(keras.callbacks.Callback):
     """Jumps to random states near the best weights when nothing improves.
 
-    After `patience` epochs in which the monitored metric did not improve (those
-    without it, as between validations with `validation_freq`, do not count), all
+    After `patience` epochs in which the monitored metric did not improve, all
     weights go back to those of the best epoch, of which a copy is kept, and
     then each trainable discrete weight, independently and with a small
     probability, to a random state of its space. Training goes on from there,
-    and the count starts anew. The best epoch stays the one to beat.
+    and the count starts anew. The best epoch stays the one to beat. Epochs
+    without the metric, as with `validation_freq=2`, do not count.
 
     Nothing but the values of variables changes, so compiled training steps
     need not be traced again. What jumps depends on `seed`, the number of jumps
@@ -46,7 +47,10 @@ class RandomJump(keras.callbacks.Callback):
 
     Raises:
         ValueError: If an argument is out of range, or `mode` must be given.
-            At the end of training, if no epoch's logs had the metric.
+
+    Warns:
+        UserWarning: Once, if the metric was in none of `patience` epochs, or
+            in none of the training.
 
     Example:
 
@@ -133,7 +137,7 @@ class RandomJump(keras.callbacks.Callback):
         self._best_weights: list[np.ndarray[Any, Any]] = []
         self._waited = 0
         self._seen = False
-        self._others: set[str] = set()
+        self._epochs_without = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Forgets an earlier training."""
@@ -146,7 +150,9 @@ class RandomJump(keras.callbacks.Callback):
         logs = logs or {}
         if self._monitor not in logs:
             # There may be one in a later epoch.
-            self._others |= logs.keys()
+            self._epochs_without += 1
+            if self._epochs_without == self._patience:
+                self._warn_if_never_seen(logs)
             return
         self._seen = True
         value = float(logs[self._monitor])
@@ -164,11 +170,17 @@ class RandomJump(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Tells if there was nothing to watch."""
-        if self._others and not self._seen:
-            raise ValueError(
-                f"`monitor` must be one of {', '.join(sorted(self._others))}, "
-                "the metrics of this training. Received: "
-                f"monitor={self._monitor!r}"
+        if 0 < self._epochs_without < self._patience:
+            self._warn_if_never_seen(logs or {})
+
+    def _warn_if_never_seen(self, logs: dict[str, Any]) -> None:
+        if not self._seen:
+            warnings.warn(
+                f"RandomJump does nothing: its `monitor` was in none of "
+                f"{self._epochs_without} epochs. The metrics are "
+                f"{', '.join(sorted(logs))}. Received: "
+                f"monitor={self._monitor!r}",
+                stacklevel=3,
             )
 
     def _improves(self, value: float) -> bool:
