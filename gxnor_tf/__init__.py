@@ -13,6 +13,7 @@ from gxnor_tf import initializers as initializers
 from gxnor_tf import metrics as metrics
 from gxnor_tf import presets as presets
 from gxnor_tf.analysis.model_summary import summary as summary
+from gxnor_tf.callbacks import RandomJump as RandomJump
 from gxnor_tf.discrete_space import DiscreteSpace as DiscreteSpace
 from gxnor_tf.discrete_space import get_space as get_space
 from gxnor_tf.discrete_variable import DiscreteVariable as DiscreteVariable
@@ -28,7 +29,6 @@ from gxnor_tf.optimizers import (
 )
 from gxnor_tf.packed.packed_model import load_packed as load_packed
 from gxnor_tf.packed.packed_model import save_packed as save_packed
-from gxnor_tf.random_jump import RandomJump as RandomJump
 
 __version__ = "0.1.0"
 

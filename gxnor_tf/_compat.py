@@ -18,6 +18,63 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
     return int(optimizer._get_variable_index(variable))
 
 
+def given_learning_rate(optimizer: keras.optimizers.Optimizer) -> Any:
+    """A variable for a number, otherwise the schedule that was given.
+
+    The public `learning_rate` is the schedule's value at the optimizer's own
+    count, which tells neither the kind nor the value at another count.
+    """
+    return optimizer._learning_rate
+
+
+def batches(optimizer: keras.optimizers.Optimizer) -> Any:
+    """The number of batches seen, at which Keras evaluates schedules.
+
+    The public `iterations` counts updates, with gradient accumulation fewer.
+    """
+    return optimizer._iterations
+
+
+# Methods of an optimizer that may be its own although only `build` and
+# `update_step` of it are called.
+_SAFE_HOOKS = {"build", "update_step", "get_config", "from_config"}
+
+
+def overridden_hooks(optimizer: keras.optimizers.Optimizer) -> list[str]:
+    """What an optimizer does otherwise than every Keras optimizer does.
+
+    Keras' own `apply` calls private hooks (Nadam changes its state in
+    `_backend_update_step`), of which there is no public list: everything that
+    the base class has and a class below it has again is one.
+    """
+    base = keras.optimizers.Optimizer
+    classes = type(optimizer).mro()
+    own = {
+        name for made in classes[: classes.index(base)] for name in vars(made)
+    }
+
+    def is_hook(name: str) -> bool:
+        known = getattr(base, name, None)
+        return callable(known) or isinstance(known, property)
+
+    return sorted(
+        name
+        for name in own - _SAFE_HOOKS
+        if is_hook(name) and not name.startswith("__")
+    )
+
+
+def trained_variables(
+    optimizer: keras.optimizers.Optimizer,
+) -> list[keras.Variable]:
+    """The model variables that an optimizer was built with, in order.
+
+    Which they are decides whether its state fits a model; it can be seen in
+    its own variables' names and shapes only in part.
+    """
+    return list(optimizer._trainable_variables)
+
+
 def asking_optimizer() -> keras.optimizers.Optimizer | None:
     """The optimizer from whose code this is called, if it is from one.
 

@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from gxnor_tf import metrics
 from gxnor_tf.analysis.gates import Gates
+from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.optimizers import DiscreteStateTransition
+from gxnor_tf.random_jump import RandomJump as RandomJump
 
 # What TensorBoard must know to draw a curve.
 _SCALAR = tf.compat.v1.SummaryMetadata(
@@ -50,12 +52,13 @@ class TransitionMonitor(keras.callbacks.Callback):
             the optimizer). The row of an epoch comes after those of its
             steps.
         append: Whether rows are added to a file of the same columns, as after
-            resuming. Otherwise a file that exists is replaced.
+            resuming; a last row that was cut goes away. Otherwise a file
+            that exists is replaced.
         log_dir: A folder for TensorBoard: scalars of the epochs in
             `<log_dir>/epochs`, those of the steps in `<log_dir>/steps`.
 
     Raises:
-        ValueError: If `every_steps` is not positive. At the start of
+        ValueError: If `every_steps` is no positive integer. At the start of
             training: if the model is not compiled with a
             `DiscreteStateTransition`, or `append` meets other columns.
 
@@ -81,10 +84,14 @@ class TransitionMonitor(keras.callbacks.Callback):
         log_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
-        if every_steps is not None and every_steps < 1:
+        if every_steps is not None and (
+            isinstance(every_steps, bool)
+            or not isinstance(every_steps, (int, np.integer))
+            or every_steps < 1
+        ):
             raise ValueError(
-                "`every_steps` must be > 0, or None for epochs only. "
-                f"Received: every_steps={every_steps}"
+                "`every_steps` must be an integer > 0, or None for epochs "
+                f"only. Received: every_steps={every_steps!r}"
             )
         self.per_layer = per_layer
         self.samples = samples
@@ -101,9 +108,10 @@ class TransitionMonitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Checks the optimizer and opens the files."""
         self._optimizer()
-        if self.csv_path is not None:
-            self._columns = ["epoch", "step", *self._measure({})]
-            self._file = self._open_csv(self.csv_path)
+        # Other columns should be told of before anything is trained. A model
+        # that gets its weights with the first batch has no columns yet.
+        if any(isinstance(v, DiscreteVariable) for v in self.model.variables):
+            self._open_csv(self._measure({}))
         if self.log_dir is not None:
             kinds = ["epochs"] + ["steps"] * (self.every_steps is not None)
             self._writers = {
@@ -212,6 +220,8 @@ class TransitionMonitor(keras.callbacks.Callback):
     ) -> None:
         if logs is not None:
             logs.update(values)
+        if self._file is None:
+            self._open_csv(values)
         if self._file is not None:
             row = {"epoch": self._epoch + 1, "step": step} | values
             writer = csv.DictWriter(
@@ -227,20 +237,30 @@ class TransitionMonitor(keras.callbacks.Callback):
                     tf.summary.write(name, np.float32(value), metadata=_SCALAR)
             events.flush()
 
-    def _open_csv(self, path: pathlib.Path) -> TextIO:
-        header = ",".join(self._columns)
-        text = ""
+    def _open_csv(self, values: dict[str, float]) -> None:
+        """Opens the file, if one is wanted, for rows of such measurements."""
+        if self.csv_path is None:
+            return
+        self._columns = ["epoch", "step", *values]
+        header = ",".join(self._columns) + "\n"
+        path = self.csv_path
+        content = b""
         if self.append and path.exists():
-            text = path.read_text(encoding="utf-8")
-            columns = text.partition("\n")[0]
-            if text and columns != header:
-                raise ValueError(
-                    f"`{path}` has other columns than this monitor writes. "
-                    "Choose another file, or `append=False` to replace it. "
-                    f"Received: {columns}; to write: {header}"
-                )
-        if text:
-            return path.open("a", encoding="utf-8", newline="")
-        file = path.open("w", encoding="utf-8", newline="")
-        file.write(header + "\n")
-        return file
+            content = path.read_bytes()
+        # A row without its end was cut when an earlier training was stopped.
+        whole = content[: content.rfind(b"\n") + 1]
+        columns = (whole or content).decode(errors="replace")
+        columns = columns.partition("\n")[0]
+        if not header.startswith(columns + "\n" if whole else columns):
+            raise ValueError(
+                f"`{path}` has other columns than this monitor writes. "
+                "Choose another file, or `append=False` to replace it. "
+                f"Received: {columns}; to write: {header.rstrip()}"
+            )
+        if whole:
+            self._file = path.open("r+", encoding="utf-8", newline="")
+            self._file.truncate(len(whole))
+            self._file.seek(0, os.SEEK_END)
+        else:
+            self._file = path.open("w", encoding="utf-8", newline="")
+            self._file.write(header)

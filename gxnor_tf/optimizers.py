@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Keras optimizer that trains discrete weights in place."""
 
+import json
 import math
+import numbers
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -27,8 +29,14 @@ _UNSUPPORTED = {
     ),
 }
 
-# Under this key the saved state says which step rule it belongs to.
+# Beside the variables the saved state has, as UTF-8, the step rule that it
+# belongs to, and what else decides which variables an optimizer has.
 _RULE_KEY = "step_rule"
+_LAYOUT_KEY = "layout"
+
+# Largest size of a gradient element. Its square is finite in float32, and so
+# is a sum of such squares; infinity would stay in the moments for ever.
+_LARGEST = 1e18
 
 # What an inner optimizer does outside of `update_step`, where it would be
 # lost without a word.
@@ -53,8 +61,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     biases) is trained by an ordinary Keras optimizer.
 
     A gradient element that is NaN or infinite counts as 0 for a discrete
-    weight, lest it stay in the moments for ever; continuous variables take it
-    as it is, so that a diverged training shows in the loss.
+    weight, and one beyond +-1e18 as +-1e18, lest it stay in the moments for
+    ever; continuous variables take it as it is, so that a diverged training
+    shows in the loss.
 
     Random numbers depend on the seed, the step and the variable only: a run
     can be repeated, and resumed from a saved model bit for bit.
@@ -71,15 +80,19 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             no weight makes a random hop). With gradient accumulation
             `iterations` counts updates, while Keras' learning rate schedules
             count batches. A number can be changed at any time
-            by assigning to the attribute.
+            by assigning to the attribute. A callable of your own must be
+            registered with Keras for the model to be loaded again; a lambda
+            cannot be saved.
         seed: Integer seed of the transitions.
         beta_1: Decay of the first moment. Default 0.99 for momentum, 0.9 for
             adam.
         beta_2: Decay of adam's second moment. Default 0.999.
         epsilon: adam's epsilon. Default 1e-8.
-        continuous_optimizer: A Keras optimizer for all other variables, with
-            its own learning rate. Default: Adam, at this optimizer's learning
-            rate.
+        continuous_optimizer: A Keras optimizer for all other variables, or
+            its name, with its own learning rate; a schedule of its counts
+            batches as that of this optimizer does. One that needs more of
+            Keras than `build` and `update_step`, such as Nadam, is refused.
+            Default: Adam, at this optimizer's learning rate.
         overrides: Settings of single discrete variables by pattern, such as
             `{"conv1/": {"learning_rate_multiplier": 0.5, "beta_1": 0.9}}`.
             The first pattern that `re.search` finds in a variable's path
@@ -137,7 +150,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         beta_1: float | None = None,
         beta_2: float | None = None,
         epsilon: float | None = None,
-        continuous_optimizer: keras.optimizers.Optimizer | None = None,
+        continuous_optimizer: keras.optimizers.Optimizer | str | None = None,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
         name: str = "discrete_state_transition",
         **kwargs: Any,
@@ -150,18 +163,17 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                     f"`{feature}` is not supported by {type(self).__name__}: "
                     f"{reason}. Received: {feature}={value}"
                 )
-        if isinstance(learning_rate, (int, float)) and not (
-            math.isfinite(learning_rate) and learning_rate >= 0
-        ):
-            raise ValueError(
-                "`learning_rate` must be a finite number >= 0. "
-                f"Received: learning_rate={learning_rate}"
-            )
-        if (
-            isinstance(seed, bool)
-            or not isinstance(seed, int)
-            or not 0 <= seed < 2**63
-        ):
+        # `numbers` has NumPy's numbers, too; configs have Python's.
+        if isinstance(learning_rate, numbers.Real):
+            learning_rate = float(learning_rate)
+            if not (math.isfinite(learning_rate) and learning_rate >= 0):
+                raise ValueError(
+                    "`learning_rate` must be a finite number >= 0. "
+                    f"Received: learning_rate={learning_rate}"
+                )
+        if not (
+            isinstance(seed, (int, np.integer)) and 0 <= seed < 2**63
+        ) or isinstance(seed, bool):
             raise ValueError(
                 "`seed` must be an integer in 0..2^63-1. "
                 f"Received: seed={seed!r}"
@@ -173,12 +185,16 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             "beta_2": beta_2,
             "epsilon": epsilon,
         }
+        self.step_rule = step_rules.get(step_rule, **rule_settings)
+        rule_settings = {
+            key: None if value is None else float(value)
+            for key, value in rule_settings.items()
+        }
         self._config: dict[str, Any] = {
             "step_rule": step_rule,
-            "seed": seed,
+            "seed": int(seed),
             **rule_settings,
         }
-        self.step_rule = step_rules.get(step_rule, **rule_settings)
         self._overrides = Overrides(overrides, step_rule, rule_settings)
         # A number is held in a variable, like Keras' learning rate, so that a
         # compiled step sees it change.
@@ -194,17 +210,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             )
         )
         self._follow_learning_rate = continuous_optimizer is None
-        self.continuous_optimizer = continuous_optimizer or (
+        self.continuous_optimizer = _checked_inner(
             keras.optimizers.Adam(name="continuous")
+            if continuous_optimizer is None
+            else continuous_optimizer
         )
-        for feature in _OUTER_FEATURES:
-            value = getattr(self.continuous_optimizer, feature, None)
-            if value:
-                raise ValueError(
-                    f"`continuous_optimizer` must not set `{feature}`, which "
-                    "would have no effect there; clipping is set on "
-                    f"{type(self).__name__}. Received: {feature}={value}"
-                )
 
     @property
     def transition_gain(self) -> Any:
@@ -346,7 +356,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         index = _compat.variable_index(self, variable)
         if index not in self._spaces:
             if not self._follow_learning_rate:
-                learning_rate = self.continuous_optimizer.learning_rate
+                learning_rate = self._continuous_learning_rate()
             self.continuous_optimizer.update_step(
                 gradient, variable, learning_rate
             )
@@ -381,6 +391,18 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         self.assign(variable, new_states)
         self.assign_add(self._moved[index], tf.reduce_mean(moved))
 
+    def _continuous_learning_rate(self) -> Any:
+        """That of the continuous optimizer's own, at this step."""
+        inner = self.continuous_optimizer
+        schedule = _compat.given_learning_rate(inner)
+        if isinstance(
+            schedule, keras.optimizers.schedules.LearningRateSchedule
+        ):
+            # With gradient accumulation its own iterations count updates,
+            # while Keras evaluates schedules at the number of batches.
+            return schedule(_compat.batches(self))
+        return inner.learning_rate
+
     def transition_rates(self) -> dict[str, float]:
         """Mean share of weights that moved in a step, by variable path.
 
@@ -405,56 +427,94 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     def save_own_variables(self, store: Any) -> None:
         """Writes the state; Keras calls this when it saves a model."""
         super().save_own_variables(store)
-        rule = self._config["step_rule"].encode()
-        store[_RULE_KEY] = np.frombuffer(rule, np.uint8)
+        for key, text in (
+            (_RULE_KEY, self._config["step_rule"]),
+            (_LAYOUT_KEY, json.dumps(self._layout())),
+        ):
+            store[key] = np.frombuffer(text.encode(), np.uint8)
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the state; Keras calls this when it loads a model.
 
+        The state of an optimizer that had not run yet, and that of one which
+        trained other variables (layers were frozen since), is left alone: this
+        optimizer then starts anew, in the second case with a warning.
+
         Raises:
             ValueError: If it is the state of another optimizer, step rule or
-                model. The optimizer is then unchanged.
+                settings. The optimizer is then unchanged.
         """
         keys = set(store.keys())
-        if not self.built and len(keys) != len(self.variables) + 1:
-            # As Keras does: a model that is not built yet starts anew.
-            warnings.warn(
-                f"The state of {type(self).__name__} is not loaded, because "
-                "it is not built.",
-                stacklevel=2,
-            )
-            return
-        rule = self._config["step_rule"]
         if _RULE_KEY not in keys:
             raise ValueError(
                 f"This is no saved state of {type(self).__name__}. "
                 "`keras.models.load_model(path, compile=False)` loads the "
                 "weights alone."
             )
-        saved_rule = np.asarray(store[_RULE_KEY]).tobytes().decode()
-        if saved_rule != rule:
+        saved = {
+            key: np.asarray(store[key]).tobytes().decode()
+            for key in keys & {_RULE_KEY, _LAYOUT_KEY}
+        }
+        rule = self._config["step_rule"]
+        if saved[_RULE_KEY] != rule:
             raise ValueError(
-                f"The saved state belongs to step_rule={saved_rule!r}. Make "
-                f"the optimizer with it. Received: step_rule={rule!r}"
+                f"The saved state belongs to step_rule={saved[_RULE_KEY]!r}. "
+                f"Make the optimizer with it. Received: step_rule={rule!r}"
             )
-        wanted = {str(i): v for i, v in enumerate(self.variables)}
-        found = {k: np.asarray(store[k]) for k in keys - {_RULE_KEY}}
-        if found.keys() != wanted.keys():
-            raise ValueError(
-                f"The saved state has {len(found)} variables and this "
-                f"optimizer {len(wanted)}: it belongs to another model, or "
-                "to other settings (`gradient_accumulation_steps`, schedules "
-                "instead of numbers, `continuous_optimizer`)."
-            )
-        for key, variable in wanted.items():
-            if found[key].shape != tuple(variable.shape):
+        own = self._layout()
+        layout = json.loads(saved.get(_LAYOUT_KEY, "{}"))
+        if not layout.get("built", True):
+            return
+        for name, value in own.items():
+            if name != "built" and layout.get(name, value) != value:
                 raise ValueError(
-                    f"The saved state of {variable.path} has the shape "
-                    f"{found[key].shape} instead of {tuple(variable.shape)}: "
-                    "it belongs to another model."
+                    f"The saved state belongs to an optimizer whose `{name}` "
+                    f"is {layout[name]}. Make it with the same. Received: "
+                    f"{name}={value}"
                 )
+        if not self.built:
+            self._warn_of_new_start("it is not built")
+            return
+        wanted = {str(i): v for i, v in enumerate(self.variables)}
+        found = {k: np.asarray(store[k]) for k in keys - saved.keys()}
+        shapes = {k: tuple(v.shape) for k, v in wanted.items()}
+        if {k: v.shape for k, v in found.items()} != shapes:
+            self._warn_of_new_start(
+                f"it is that of {len(found)} variables and this optimizer has "
+                f"{len(wanted)}, or of other shapes: other variables are "
+                "trained now, as after freezing a layer"
+            )
+            return
         for key, variable in wanted.items():
             variable.assign(found[key])
+
+    def _layout(self) -> dict[str, Any]:
+        """What decides, beside the model, which variables there are."""
+
+        def kind(value: Any) -> str:
+            number = isinstance(value, keras.Variable)
+            return "a number" if number else "a schedule"
+
+        inner = self.continuous_optimizer
+        return {
+            "built": self.built,
+            "learning_rate": kind(_compat.given_learning_rate(self)),
+            "transition_gain": kind(self._gain),
+            "gradient_accumulation_steps": (
+                "given" if self.gradient_accumulation_steps else "not given"
+            ),
+            "continuous_optimizer": type(inner).__name__,
+            "continuous_optimizer.learning_rate": kind(
+                _compat.given_learning_rate(inner)
+            ),
+        }
+
+    def _warn_of_new_start(self, reason: str) -> None:
+        warnings.warn(
+            f"The state of {type(self).__name__} is not loaded, because "
+            f"{reason}. It starts anew.",
+            stacklevel=3,
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""
@@ -496,10 +556,40 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         return optimizer
 
 
+def _checked_inner(given: Any) -> keras.optimizers.Optimizer:
+    """An optimizer of which build and update_step alone can be used."""
+    try:
+        optimizer: keras.optimizers.Optimizer = keras.optimizers.get(given)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            "`continuous_optimizer` must be a Keras optimizer, such as "
+            "`keras.optimizers.SGD(0.1)`, or the name of one. Received: "
+            f"continuous_optimizer={given!r}"
+        ) from None
+    for feature in _OUTER_FEATURES:
+        value = getattr(optimizer, feature, None)
+        if value:
+            raise ValueError(
+                f"`continuous_optimizer` must not set `{feature}`, which "
+                "would have no effect there; clipping is set on "
+                f"DiscreteStateTransition. Received: {feature}={value}"
+            )
+    hooks = _compat.overridden_hooks(optimizer)
+    if hooks:
+        raise ValueError(
+            "`continuous_optimizer` must be an optimizer whose work is done "
+            "by `build` and `update_step`, which is all that is called. "
+            f"Use another one, such as Adam. Received: "
+            f"{type(optimizer).__name__}, which overrides {', '.join(hooks)}"
+        )
+    return optimizer
+
+
 def _finite(gradient: tf.Tensor) -> tf.Tensor:
-    return tf.where(
+    gradient = tf.where(
         tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient)
     )
+    return tf.clip_by_value(gradient, -_LARGEST, _LARGEST)
 
 
 def _number(scalar: Any) -> float:

@@ -3,6 +3,7 @@
 
 import dataclasses
 import math
+import numbers
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -147,10 +148,12 @@ def _checked(
             )
         if key == "transition_gain":
             checked[key] = schedules.checked(f"{name}[{key!r}]", value)
-        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        elif isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise ValueError(
                 f"`{name}[{key!r}]` must be a number. Received: {value!r}"
             )
+        else:
+            checked[key] = float(value)
     multiplier = checked.get("learning_rate_multiplier", 1.0)
     if not (math.isfinite(multiplier) and multiplier >= 0):
         raise ValueError(

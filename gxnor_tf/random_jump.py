@@ -2,6 +2,7 @@
 """A random jump from the best weights when training is stuck."""
 
 import math
+import warnings
 from typing import Any
 
 import keras
@@ -17,7 +18,8 @@ class RandomJump(keras.callbacks.Callback):
     weights go back to those of the best epoch, of which a copy is kept, and
     then each trainable discrete weight, independently and with a small
     probability, to a random state of its space. Training goes on from there,
-    and the count starts anew. The best epoch stays the one to beat.
+    and the count starts anew. The best epoch stays the one to beat. Epochs
+    without the metric, as with `validation_freq=2`, do not count.
 
     Nothing but the values of variables changes, so compiled training steps
     need not be traced again. What jumps depends on `seed`, the number of jumps
@@ -32,8 +34,9 @@ class RandomJump(keras.callbacks.Callback):
         probability: Probability of a weight to get a random state, in (0, 1].
             The state may be the one that it has.
         monitor: Name of the metric in the logs.
-        mode: `"min"` if lower is better, `"max"` if higher is. `"auto"` is
-            `"max"` for a name that ends in `acc` or `accuracy`, else `"min"`.
+        mode: `"min"` if lower is better, `"max"` if higher is. `"auto"` knows
+            it of names that end in `loss` or `error` (`"min"`) and `acc` or
+            `accuracy` (`"max"`).
         patience: Epochs without an improvement before a jump, >= 1.
         min_delta: Least change that counts as an improvement, >= 0.
         seed: Seed of the jumps, an integer >= 0.
@@ -43,8 +46,11 @@ class RandomJump(keras.callbacks.Callback):
         best: Best value of the metric; None before the first.
 
     Raises:
-        ValueError: If an argument is out of range, or an epoch's logs do not
-            have the metric.
+        ValueError: If an argument is out of range, or `mode` must be given.
+
+    Warns:
+        UserWarning: Once, if the metric was in none of `patience` epochs, or
+            in none of the training.
 
     Example:
 
@@ -78,6 +84,11 @@ class RandomJump(keras.callbacks.Callback):
                 "`probability` must be in (0, 1]. "
                 f"Received: probability={probability}"
             )
+        if not isinstance(monitor, str) or not monitor:
+            raise ValueError(
+                "`monitor` must be the name of a metric, such as 'val_loss'. "
+                f"Received: monitor={monitor!r}"
+            )
         if mode not in ("auto", "min", "max"):
             raise ValueError(
                 "`mode` must be one of 'auto', 'min', 'max'. "
@@ -102,8 +113,16 @@ class RandomJump(keras.callbacks.Callback):
                 f"Received: min_delta={min_delta}"
             )
         if mode == "auto":
-            higher = monitor.endswith(("acc", "accuracy"))
-            mode = "max" if higher else "min"
+            if monitor.endswith(("acc", "accuracy")):
+                mode = "max"
+            elif monitor.endswith(("loss", "error")):
+                mode = "min"
+            else:
+                raise ValueError(
+                    "`mode` must be 'min' or 'max' for a metric whose better "
+                    "direction its name does not tell. Received: "
+                    f"mode='auto', monitor={monitor!r}"
+                )
         self._sign = 1.0 if mode == "max" else -1.0
         self._probability = probability
         self._monitor = monitor
@@ -117,6 +136,8 @@ class RandomJump(keras.callbacks.Callback):
         self.best: float | None = None
         self._best_weights: list[np.ndarray[Any, Any]] = []
         self._waited = 0
+        self._seen = False
+        self._epochs_without = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Forgets an earlier training."""
@@ -128,10 +149,12 @@ class RandomJump(keras.callbacks.Callback):
         """Keeps the best weights, or jumps."""
         logs = logs or {}
         if self._monitor not in logs:
-            raise ValueError(
-                f"`monitor` must be one of {', '.join(sorted(logs))}, the "
-                f"metrics of this training. Received: monitor={self._monitor!r}"
-            )
+            # There may be one in a later epoch.
+            self._epochs_without += 1
+            if self._epochs_without == self._patience:
+                self._warn_if_never_seen(logs)
+            return
+        self._seen = True
         value = float(logs[self._monitor])
         if self._improves(value):
             self.best = value
@@ -144,6 +167,21 @@ class RandomJump(keras.callbacks.Callback):
             self.model.set_weights(self._best_weights)
             self._jump()
             self._waited = 0
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Tells if there was nothing to watch."""
+        if 0 < self._epochs_without < self._patience:
+            self._warn_if_never_seen(logs or {})
+
+    def _warn_if_never_seen(self, logs: dict[str, Any]) -> None:
+        if not self._seen:
+            warnings.warn(
+                f"RandomJump does nothing: its `monitor` was in none of "
+                f"{self._epochs_without} epochs. The metrics are "
+                f"{', '.join(sorted(logs))}. Received: "
+                f"monitor={self._monitor!r}",
+                stacklevel=3,
+            )
 
     def _improves(self, value: float) -> bool:
         if not math.isfinite(value):

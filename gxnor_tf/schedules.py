@@ -2,6 +2,7 @@
 """A setting that is a number, or a function of the training step."""
 
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,8 @@ def checked(name: str, value: Any) -> Schedule:
     Raises:
         ValueError: If it is neither callable nor a finite number > 0.
     """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # NumPy's numbers are such, too.
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if number and math.isfinite(value) and value > 0:
         return float(value)
     if callable(value) and not isinstance(value, type):
@@ -49,7 +51,17 @@ def at(schedule: Schedule, step: tf.Tensor) -> tf.Tensor:
 
 
 def to_config(schedule: Schedule) -> Any:
-    """A schedule as JSON-like data, for `get_config()`."""
+    """A schedule as JSON-like data, for `get_config()`.
+
+    Raises:
+        ValueError: For a Python lambda, which cannot be loaded again.
+    """
+    if getattr(schedule, "__name__", None) == "<lambda>":
+        raise ValueError(
+            "A lambda cannot be saved as a schedule. Use a function that is "
+            "registered with `keras.saving.register_keras_serializable`, or a "
+            f"keras LearningRateSchedule. Received: {schedule!r}"
+        )
     if callable(schedule):
         return keras.saving.serialize_keras_object(schedule)
     return schedule

@@ -7,6 +7,7 @@ typical |dW| equals the learning rate, in units of the weights' values.
 """
 
 import dataclasses
+import numbers
 from typing import Any, ClassVar, Protocol
 
 import tensorflow as tf
@@ -131,7 +132,7 @@ def get(name: str, **settings: float | None) -> StepRule:
     >>> get("momentum", beta_1=0.9)
     Momentum(beta_1=0.9)
     """
-    if name not in _RULES:
+    if not isinstance(name, str) or name not in _RULES:
         raise ValueError(
             f"`step_rule` must be one of {sorted(_RULES)}. "
             f"Received: step_rule={name!r}"
@@ -145,11 +146,15 @@ def get(name: str, **settings: float | None) -> StepRule:
                 f"Step rule {name!r} has no `{key}`; it has "
                 f"{sorted(known) or 'no settings'}. Received: {key}={value}"
             )
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise ValueError(
+                f"`{key}` must be a number. Received: {key}={value!r}"
+            )
         if key.startswith("beta") and not 0 <= value < 1:
             raise ValueError(
                 f"`{key}` must be in [0, 1). Received: {key}={value}"
             )
         if key == "epsilon" and not value > 0:
             raise ValueError(f"`epsilon` must be > 0. Received: {value}")
-    made: StepRule = rule(**given)
+    made: StepRule = rule(**{k: float(v) for k, v in given.items()})
     return made

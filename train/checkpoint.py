@@ -69,7 +69,9 @@ def restore(path: pathlib.Path, model: keras.Model) -> Progress:
     variables = _variables(model)
     try:
         arrays = files.read_npz(path)
-        progress = Progress(**json.loads(str(arrays.pop(_PROGRESS)[()])))
+        progress = _checked(
+            Progress(**json.loads(str(arrays.pop(_PROGRESS)[()])))
+        )
         one_sided = variables.keys() ^ arrays.keys()
         if one_sided:
             raise ValueError(_one_sided(one_sided))
@@ -91,6 +93,29 @@ def restore(path: pathlib.Path, model: keras.Model) -> Progress:
         ) from error
     for name, variable in variables.items():
         variable.assign(arrays[name])
+    return progress
+
+
+def _checked(progress: Progress) -> Progress:
+    """Raises ValueError where a file has something else than `save()` wrote."""
+
+    def number(value: object) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+    rows = progress.rows
+    valid = {
+        "dataset_digest": isinstance(progress.dataset_digest, str),
+        "rows": isinstance(rows, list)
+        and all(isinstance(row, dict) for row in rows)
+        and all(number(value) for row in rows for value in row.values()),
+        "best_epoch": type(progress.best_epoch) is int
+        and progress.best_epoch >= 0,
+        "best_accuracy": number(progress.best_accuracy),
+    }
+    for name, good in valid.items():
+        if not good:
+            value = getattr(progress, name)
+            raise ValueError(f"progress has {name}={value!r}")
     return progress
 
 

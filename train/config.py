@@ -23,6 +23,14 @@ if typing.TYPE_CHECKING:
 # Full precision in place of the n of a space, in files and flags.
 FLOAT = "float"
 
+# Far beyond any use, and well before a tensor's size overflows.
+MAX_WIDTH = 64
+
+# What has no effect without discrete weights, and without discrete
+# activations.
+_OF_WEIGHTS = ("momentum", "step_rule", "transition_gain", "initial_weights")
+_OF_ACTIVATIONS = ("derivative", "derivative_width")
+
 # Flags belong to the program that calls `define_flags()`, for its --help.
 flags.disclaim_key_flags()
 
@@ -83,7 +91,8 @@ class Config:
     discrete: bool = _setting(
         True,
         "--discrete=false trains the same network with plain Keras layers in "
-        "float32, for comparison; the same as --preset=float",
+        "float32, for comparison; --preset=float does so with the layers of "
+        "gxnor_tf",
     )
     preset: str | None = _setting(
         None,
@@ -164,6 +173,7 @@ class Config:
         ):
             value = getattr(self, name)
             self._require(value > 0, name, "a finite number > 0")
+        self._require(self.width <= MAX_WIDTH, "width", f"<= {MAX_WIDTH}")
         self._require(0 <= self.seed < 2**31, "seed", "in 0..2^31-1")
         self._check_spaces()
         self._check_learning()
@@ -173,6 +183,11 @@ class Config:
         from gxnor_tf import presets
         from gxnor_tf.discrete_space import MAX_N
 
+        self._require(
+            self.discrete or self.preset in (None, FLOAT),
+            "preset",
+            "float, or left out, with discrete=False",
+        )
         default = "gxnor" if self.discrete else FLOAT
         preset = presets.get(self.preset or default)
         for name, space in (
@@ -338,7 +353,9 @@ def from_recipe(net: str, recipe: str = "default", **settings: Any) -> Config:
         **settings: Settings that differ from the recipe.
 
     Raises:
-        UserError: If a name or a setting is wrong.
+        UserError: If a name or a setting is wrong, or a setting is given that
+            would have no effect: one of discrete weights or activations where
+            there are none.
 
     >>> from_recipe("mnist", "paper", epochs=10).epochs
     10
@@ -357,8 +374,25 @@ def from_recipe(net: str, recipe: str = "default", **settings: Any) -> Config:
         dropped.add("momentum")
     if _activation_n(chosen | settings) != _activation_n(chosen):
         dropped.add("zero_window")
+    rate = settings.get("learning_rate")
+    if isinstance(rate, (int, float)) and rate < chosen.get(
+        "final_learning_rate", 0
+    ):
+        dropped.add("final_learning_rate")
     chosen = {k: v for k, v in chosen.items() if k not in dropped}
-    return Config(net=net, recipe=recipe, **(chosen | settings))
+    made = Config(net=net, recipe=recipe, **(chosen | settings))
+    for n, names in (
+        ("weight_n", _OF_WEIGHTS),
+        ("activation_n", _OF_ACTIVATIONS),
+    ):
+        for name in names:
+            if name in settings and getattr(made, n) == FLOAT:
+                raise UserError(
+                    f"`{name}` must be left out with {n}=float (which "
+                    "--preset and --discrete=false may stand for), where it "
+                    f"has no effect. Received: {name}={settings[name]!r}"
+                )
+    return made
 
 
 def _activation_n(settings: dict[str, Any]) -> int | str | None:

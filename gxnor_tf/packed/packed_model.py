@@ -19,6 +19,7 @@ import json
 import math
 import os
 import pathlib
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from gxnor_tf import _compat
 from gxnor_tf.analysis.layer_calls import named_layers
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
@@ -107,7 +109,10 @@ def save_packed(
         path: The file to write; its folder must exist.
         include_optimizer: Whether the optimizer with its moments (float32, 4
             bytes or more per weight), loss and metrics go in as well. Without
-            them the loaded model is not compiled.
+            them the loaded model is not compiled. The state of an optimizer
+            that does not train exactly the model's trainable variables, as
+            after freezing a layer, is left out with a warning; the loaded
+            model's optimizer then starts anew.
 
     Raises:
         ValueError: If the model is not built, holds a Python lambda, which is
@@ -154,10 +159,7 @@ def save_packed(
     optimizer = getattr(model, "optimizer", None) if include_optimizer else None
     groups = {
         "variables": model.variables,
-        # An optimizer that has not run has nothing to keep.
-        "optimizer": (
-            optimizer.variables if optimizer and optimizer.built else []
-        ),
+        "optimizer": _state(optimizer, model) if optimizer else [],
     }
     members: dict[str, bytes] = {_CONFIG: json.dumps(config).encode()}
     metadata: dict[str, Any] = {
@@ -183,9 +185,32 @@ def save_packed(
             archive.writestr(zipfile.ZipInfo(name), data)
 
 
+def _state(
+    optimizer: keras.optimizers.Optimizer, model: keras.Model
+) -> list[keras.Variable]:
+    """The variables of an optimizer, if a loaded one would have the same."""
+    if not optimizer.built:
+        return []  # It has not run and has nothing to keep.
+    trained = _compat.trained_variables(optimizer)
+    if [id(v) for v in trained] != [id(v) for v in model.trainable_variables]:
+        warnings.warn(
+            f"The state of {type(optimizer).__name__} is not saved: it trains "
+            f"{len(trained)} variables, which are not the "
+            f"{len(model.trainable_variables)} that `{model.name}` would train "
+            "after loading (were layers frozen since?). The loaded model's "
+            "optimizer starts anew; compile the model again, or give "
+            "`include_optimizer=False`.",
+            stacklevel=3,
+        )
+        return []
+    state: list[keras.Variable] = optimizer.variables
+    return state
+
+
 def load_packed(
     path: str | os.PathLike[str],
     custom_objects: Mapping[str, Any] | None = None,
+    include_optimizer: bool = True,
 ) -> keras.Model:
     """Loads a model that `save_packed` saved.
 
@@ -196,9 +221,11 @@ def load_packed(
         path: The file.
         custom_objects: Classes and functions of the model by name, if they
             are not registered.
+        include_optimizer: Whether to load optimizer, loss and metrics, if the
+            file has them. Without them the model is not compiled.
 
     Returns:
-        A new model, compiled if it was saved with its optimizer.
+        A new model, compiled if its optimizer was saved and is loaded.
 
     Raises:
         OSError: If the file does not exist or cannot be opened.
@@ -215,6 +242,10 @@ def load_packed(
             f"`{path}` is no intact packed model: {error}. Save it anew with "
             "`gxnor_tf.save_packed`, or copy it again."
         ) from error
+    if not include_optimizer:
+        arrays["optimizer"] = []
+        if isinstance(config, dict):
+            config.pop("compile_config", None)
     try:
         model = keras.saving.deserialize_keras_object(
             config, custom_objects=custom_objects, safe_mode=True
@@ -322,10 +353,16 @@ def _check_fit(
     entries: Sequence[_Entry],
 ) -> None:
     """Raises ValueError if a file's arrays are not those of the model."""
+    owner = "model" if group == "variables" else "optimizer"
     if len(variables) != len(entries):
+        hint = (
+            ""
+            if owner == "model"
+            else " `include_optimizer=False` loads the model without it."
+        )
         raise ValueError(
-            f"`{path}` does not fit its own model: it has {len(entries)} "
-            f"{group}, the model {len(variables)}."
+            f"`{path}` does not fit its own {owner}: it has {len(entries)} "
+            f"variables of the {owner}, which has {len(variables)}.{hint}"
         )
     for variable, entry in zip(variables, entries, strict=True):
         wanted = _describe(variable, entry.sha256)
@@ -334,7 +371,7 @@ def _check_fit(
             wanted = dataclasses.replace(wanted, name=entry.name)
         if wanted != entry:
             raise ValueError(
-                f"`{path}` does not fit its own model: variable "
+                f"`{path}` does not fit its own {owner}: variable "
                 f"`{variable.path}` is {wanted.name} {wanted.dtype} "
                 f"{wanted.shape} of {wanted.space}, the file has "
                 f"{entry.name} {entry.dtype} {entry.shape} of {entry.space}."

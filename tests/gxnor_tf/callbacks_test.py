@@ -234,9 +234,46 @@ def test_append(tmp_path):
     assert [row["step"] for row in read_rows(path)] == [30]
 
 
-def test_bad_arguments():
-    with pytest.raises(ValueError, match="every_steps=0"):
-        TransitionMonitor(every_steps=0)
+@pytest.mark.parametrize("cut", [1, 10, -1, -3])
+def test_append_after_a_cut_line(cut, tmp_path):
+    """Of the header, in the rows, or of the last row."""
+    path = tmp_path / "rates.csv"
+    model = make_model()
+    fit(model, TransitionMonitor(csv_path=path))
+    text = path.read_text()
+    path.write_text(text[:cut])
+    fit(model, TransitionMonitor(csv_path=path, append=True), epochs=1)
+    kept = [10] if cut < 0 else []
+    assert [row["step"] for row in read_rows(path)] == [*kept, 30]
+    assert path.read_text().startswith(text[: text[:cut].rfind("\n") + 1])
+    path.write_text("something else")
+    with pytest.raises(ValueError, match="other columns.*something else"):
+        fit(model, TransitionMonitor(csv_path=path, append=True), epochs=1)
+    assert path.read_text() == "something else"
+
+
+@pytest.mark.parametrize("every_steps", [None, 5])
+def test_model_that_is_built_by_its_first_batch(every_steps, tmp_path):
+    path = tmp_path / "rates.csv"
+    model = keras.Sequential([gxnor_tf.DiscreteDense(2, name="only")])
+    model.compile(gxnor_tf.DiscreteStateTransition(0.1), loss="mse")
+    monitor = TransitionMonitor(
+        per_layer=True, csv_path=path, every_steps=every_steps
+    )
+    history = fit(model, monitor)
+    rows = read_rows(path)
+    assert set(rows[0]) == {"epoch", "step", *history} - {"loss"}
+    assert [r["step"] for r in rows][-1] == 20
+    assert len(rows) == (2 if every_steps is None else 6)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "1", True])
+def test_every_steps_is_a_positive_integer(wrong):
+    with pytest.raises(ValueError, match=f"every_steps={wrong!r}"):
+        TransitionMonitor(every_steps=wrong)
+
+
+def test_monitor_needs_the_optimizer():
     model = make_model()
     model.compile(optimizer="sgd", loss="mse")
     with pytest.raises(ValueError, match="optimizer=SGD"):

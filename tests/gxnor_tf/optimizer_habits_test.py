@@ -182,6 +182,19 @@ def test_gain_is_set_to_numbers_only():
         DiscreteStateTransition(transition_gain=rising).transition_gain = 1.0
 
 
+@pytest.mark.parametrize("where", ["optimizer", "override"])
+def test_lambda_is_not_saved(where, tmp_path):
+    settings = {"transition_gain": lambda step: 2.0}
+    if where == "override":
+        settings = {"overrides": {"first": settings}}
+    model = net()
+    model.compile(DiscreteStateTransition(0.2, **settings), "mse")
+    fit(model, 0, 1)
+    with pytest.raises(ValueError, match="lambda cannot be saved.*registered"):
+        model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+
+
 def variables_at(*paths):
     made = []
     for path in paths:
@@ -378,22 +391,83 @@ def test_state_of_another_rule_is_refused():
     assert_equal(before, [v.numpy() for v in optimizer.variables])
 
 
-def test_state_of_other_settings_or_models_is_refused():
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"gradient_accumulation_steps": 2},
+            "`gradient_accumulation_steps` is given.*=not given",
+        ),
+        ({"learning_rate": decay([3], [0.2, 0.1])}, "`learning_rate` is a sch"),
+        ({"transition_gain": rising}, "`transition_gain` is a schedule"),
+        (
+            {"continuous_optimizer": keras.optimizers.SGD()},
+            "optimizer` is SGD.*=Adam",
+        ),
+    ],
+)
+def test_state_of_other_settings_is_refused(settings, text):
     optimizer = built()
-    with pytest.raises(ValueError, match="gradient_accumulation_steps"):
-        optimizer.load_own_variables(
-            state(built(gradient_accumulation_steps=2))
-        )
+    with pytest.raises(ValueError, match=text):
+        optimizer.load_own_variables(state(built(**settings)))
+
+
+def test_state_of_another_optimizer_is_refused():
     adam = keras.optimizers.Adam()
     adam.build(pair()[1:])
     with pytest.raises(ValueError, match="no saved state of Discrete"):
-        optimizer.load_own_variables(state(adam))
+        built().load_own_variables(state(adam))
+
+
+def test_state_of_other_variables_starts_anew():
+    optimizer, variables = DiscreteStateTransition(), pair()
+    train(optimizer, gradients(1), variables)
+    before = [v.numpy() for v in optimizer.variables]
     other = state(optimizer)
     other["3"] = np.zeros((3, 3), np.float32)
-    with pytest.raises(ValueError, match=r"first.* the shape \(3, 3\) instead"):
-        optimizer.load_own_variables(other)
+    fewer = DiscreteStateTransition()
+    fewer.build(pair()[:1])
+    for wrong in (other, state(fewer)):
+        with pytest.warns(UserWarning, match="other variables .* anew"):
+            optimizer.load_own_variables(wrong)
+    assert_equal(before, [v.numpy() for v in optimizer.variables])
     with pytest.warns(UserWarning, match="it is not built"):
         DiscreteStateTransition().load_own_variables(other)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading:UserWarning")
+@pytest.mark.parametrize("scaled", [False, True])
+def test_model_that_was_not_trained_yet_can_be_loaded(scaled, tmp_path):
+    optimizer = DiscreteStateTransition(0.2)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model = net()
+    model.compile(optimizer, "mse")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for each in (model, loaded):
+        fit(each, 0, 3)
+    assert_equal(
+        [v.numpy() for v in model.variables],
+        [v.numpy() for v in loaded.variables],
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading:UserWarning")
+def test_model_frozen_after_training_can_be_loaded(tmp_path):
+    """What the optimizer has is about variables that no longer train."""
+    model = net()
+    model.compile(DiscreteStateTransition(0.2), "mse")
+    fit(model, 0, 3)
+    model.get_layer("first").trainable = False
+    model.save(tmp_path / "model.keras")
+    with pytest.warns(UserWarning, match="as after freezing a layer. It star"):
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert int(loaded.optimizer.iterations) == 0
+    fit(loaded, 3, 6)
+    first, last = (loaded.get_layer(n).kernel for n in ("first", "last"))
+    assert_equal([model.get_layer("first").kernel.numpy()], [first.numpy()])
+    assert (model.get_layer("last").kernel.numpy() != last.numpy()).any()
 
 
 @pytest.mark.parametrize("jit_compile", [False, True, None])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """DiscreteStateTransition in plain Keras training."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -268,6 +270,11 @@ def test_monitor_needs_the_optimizer():
     ("kwargs", "text"),
     [
         ({"step_rule": "bop"}, "step_rule='bop'"),
+        ({"step_rule": ["adam"]}, r"step_rule=\['adam'\]"),
+        ({"beta_1": "x"}, "`beta_1` must be a number. Received: beta_1='x'"),
+        ({"beta_1": True}, "beta_1=True"),
+        ({"seed": True}, "seed=True"),
+        ({"learning_rate": np.float32(-1)}, "learning_rate=-1.0"),
         ({"transition_gain": 0.0}, "transition_gain=0.0"),
         ({"transition_gain": np.nan}, "transition_gain=nan"),
         ({"beta_1": 1.0}, "`beta_1` must be in"),
@@ -291,6 +298,23 @@ def test_bad_arguments(kwargs, text):
         DiscreteStateTransition(**kwargs)
 
 
+def test_numbers_of_numpy():
+    optimizer = DiscreteStateTransition(
+        np.float32(0.5),
+        "adam",
+        transition_gain=np.float32(2),
+        seed=np.int64(3),
+        beta_1=np.float64(0.5),
+        epsilon=np.float32(2**-20),
+        overrides={"": {"beta_2": np.float32(0.75)}},
+    )
+    config = optimizer.get_config()
+    again = DiscreteStateTransition.from_config(json.loads(json.dumps(config)))
+    assert again.get_config() == config
+    assert (config["seed"], config["beta_1"]) == (3, 0.5)
+    assert config["transition_gain"] == 2 and config["learning_rate"] == 0.5
+
+
 def test_continuous_optimizer_belongs_to_one_model():
     adam = keras.optimizers.Adam()
     fit(compiled(continuous_optimizer=adam))
@@ -311,3 +335,28 @@ def test_one_bad_gradient_does_not_freeze_the_weights(rule):
     for _ in range(20):
         model.optimizer.apply([tf.constant(g) for g in clean], variables)
     assert (before != model.get_weights()[0]).mean() > 0.1
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_one_huge_gradient_does_not_freeze_the_weights(rule):
+    """Its square is infinite, and so is a difference of two of them."""
+    decays = {} if rule == "sgd" else {"beta_1": 0.5}
+    if rule == "adam":
+        decays["beta_2"] = 0.5
+    optimizer = DiscreteStateTransition(0.2, rule, **decays)
+    kernel = make_model().layers[0].kernel
+    gradient = np.full(kernel.shape, 0.1, np.float32)
+    for huge in (3e38, -3e38):
+        bad = gradient.copy()
+        bad[0, 0] = huge
+        optimizer.apply([tf.constant(bad)], [kernel])
+    for variable in optimizer.variables:
+        assert np.isfinite(variable.numpy()).all(), variable.path
+    # The moments forget it: half of it is left after every step.
+    for _ in range(150):
+        optimizer.apply([tf.constant(gradient)], [kernel])
+    kernel.assign(np.ones(kernel.shape, np.int8))
+    for _ in range(5):
+        optimizer.apply([tf.constant(gradient)], [kernel])
+    moved = kernel.numpy() != 1
+    assert moved.mean() > 0.3

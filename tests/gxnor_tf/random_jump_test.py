@@ -149,17 +149,45 @@ def test_in_fit_the_compiled_step_sees_the_jump(jit_compile):
     assert len({round(v, 3) for v in history}) >= 2
 
 
-def test_the_metric_must_be_there():
-    model = net()
-    with pytest.raises(
-        ValueError, match="must be one of loss.*monitor='val_loss'"
-    ):
-        model.fit(
-            np.ones((2, 20)),
-            np.ones((2, 50)),
-            verbose=0,
-            callbacks=[RandomJump()],
-        )
+def fit(model, epochs, callback, **kwargs):
+    x, y = np.ones((2, 20)), np.ones((2, 50))
+    model.fit(x, y, epochs=epochs, verbose=0, callbacks=[callback], **kwargs)
+
+
+@pytest.mark.parametrize(("epochs", "told"), [(1, 1), (5, 3)])
+def test_a_metric_that_never_comes_is_told_once(epochs, told):
+    with pytest.warns(
+        UserWarning, match=f"none of {told} epochs.*loss.*monitor='val_loss'"
+    ) as found:
+        fit(net(), epochs, RandomJump(patience=3))
+    assert len(found) == 1
+
+
+def test_epochs_without_the_metric_do_not_count():
+    """Epochs 2, 4, 6 have one, the first of which is the best."""
+    jump = RandomJump(0.5, patience=2, min_delta=1e9)
+    data = (np.ones((2, 20)), np.ones((2, 50)))
+    fit(net(), 5, jump, validation_data=data, validation_freq=2)
+    assert jump.best is not None and jump.jumps == 0
+    fit(net(), 6, jump, validation_data=data, validation_freq=2)
+    assert jump.jumps == 1
+
+
+@pytest.mark.parametrize(
+    "monitor", ["val_auc", "f1", "precision", "val_recall", "r2_score"]
+)
+def test_direction_is_not_guessed(monitor):
+    with pytest.raises(ValueError, match=f"'min' or 'max'.*{monitor}"):
+        RandomJump(monitor=monitor)
+    jump = RandomJump(monitor=monitor, mode="max")
+    jump.set_model(net())
+    for epoch, value in enumerate([0.5, 0.7, 0.6]):
+        jump.on_epoch_end(epoch, {monitor: value})
+    assert jump.best == 0.7
+
+
+def test_one_class_in_two_places():
+    assert gxnor_tf.callbacks.RandomJump is gxnor_tf.RandomJump is RandomJump
 
 
 @pytest.mark.parametrize(
@@ -168,6 +196,7 @@ def test_the_metric_must_be_there():
         ({"probability": 0.0}, "probability=0.0"),
         ({"probability": float("nan")}, "probability=nan"),
         ({"mode": "best"}, "mode='best'"),
+        ({"monitor": None}, "name of a metric.*monitor=None"),
         ({"patience": 0}, "patience=0"),
         ({"patience": 1.5}, "patience=1.5"),
         ({"seed": -1}, "seed=-1"),

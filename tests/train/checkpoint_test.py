@@ -14,6 +14,8 @@ from train.errors import UserError
 
 def compiled(**settings):
     made = config.Config(width=0.05, **settings)
+    # So small a net has no gradient for some initial weights.
+    keras.utils.set_random_seed(1)
     model = models.build(made, (16, 16, 1), 3)
     model.compile(models.optimizer(made, 2), loss="squared_hinge")
     model.optimizer.build(model.trainable_variables)
@@ -131,6 +133,31 @@ def test_other_archives(tmp_path):
     np.savez(path, progress=np.array("{"))
     with pytest.raises(UserError, match="not a checkpoint"):
         checkpoint.restore(path, compiled())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dataset_digest", None),
+        ("rows", {}),
+        ("rows", [1.0]),
+        ("rows", [{"loss": "low"}]),
+        ("best_epoch", "1"),
+        ("best_epoch", 1.5),
+        ("best_epoch", -1),
+        ("best_accuracy", None),
+    ],
+)
+def test_progress_of_other_types(trained, progress, name, value, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    setattr(progress, name, value)
+    checkpoint.save(path, trained, progress)
+    other = compiled()
+    before = variables(other)
+    with pytest.raises(UserError, match=f"damaged.*progress has {name}="):
+        checkpoint.restore(path, other)
+    for old, new in zip(before, variables(other), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_state_of_a_rule_with_as_many_variables(trained, progress, tmp_path):

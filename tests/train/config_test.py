@@ -115,6 +115,35 @@ def test_another_step_rule_or_activation_fits_any_recipe():
     assert parse("--recipe=paper", "--activation_n=1").zero_window == 1.0
 
 
+def test_a_small_learning_rate_drops_the_recipe_s_last_one():
+    made = parse("--recipe=paper", "--learning_rate=1e-8")
+    assert made.final_learning_rate == pytest.approx(1e-11)
+    kept = parse("--recipe=paper", "--learning_rate=0.01")
+    assert kept.final_learning_rate == 1e-7
+    with pytest.raises(UserError, match="`final_learning_rate` must be"):
+        parse("--learning_rate=1e-8", "--final_learning_rate=1e-7")
+
+
+@pytest.mark.parametrize(
+    ("flag", "floats"),
+    [
+        ("--momentum=0.9", "--weight_n=float"),
+        ("--step_rule=momentum", "--preset=float"),
+        ("--transition_gain=3", "--discrete=false"),
+        ("--initial_weights=uniform", "--preset=float"),
+        ("--derivative=rectangular", "--activation_n=float"),
+        ("--derivative_width=0.5", "--preset=twn"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(flag, floats):
+    """Even the default, if it is asked for; the recipe's is not."""
+    name = flag.lstrip("-").partition("=")[0]
+    with pytest.raises(UserError, match=f"`{name}` must be left out"):
+        parse(flag, floats)
+    parse("--recipe=paper", floats)
+    parse(flag)
+
+
 def test_every_preset_of_the_library_has_its_flag_value():
     (field,) = [
         field
@@ -163,8 +192,10 @@ def test_without_discrete_all_is_float():
     # Plain Keras layers are not the library's layers in full precision.
     assert made.differences(parse("--preset=float")) == ["discrete"]
     assert parse("--discrete=false", "--preset=float") == made
-    with pytest.raises(UserError, match="`weight_n` must be float.*weight_n=1"):
+    with pytest.raises(UserError, match="`preset` must be float.*='gxnor'"):
         parse("--discrete=false", "--preset=gxnor")
+    with pytest.raises(UserError, match="`weight_n` must be float.*weight_n=1"):
+        parse("--discrete=false", "--weight_n=1")
     with pytest.raises(UserError, match="`activation_n` must be float.*=2"):
         parse("--discrete=false", "--activation_n=2")
 
@@ -207,6 +238,11 @@ def test_without_discrete_all_is_float():
         ({"momentum": 0.5, "step_rule": "sgd"}, "`momentum` must be left out"),
         ({"seed": -1}, "`seed`"),
         ({"width": 0.0}, "`width`"),
+        ({"width": 64.5}, "`width` must be <= 64. Received: width=64.5"),
+        (
+            {"discrete": False, "preset": "gxnor"},
+            "`preset` must be float, or left out.*preset='gxnor'",
+        ),
     ],
 )
 def test_bad_settings_are_named(settings, message):

@@ -78,7 +78,8 @@ def test_nets(net, tmp_path):
     loaded = load_packed(tmp_path / "a")
     assert_same_bits(model.variables, loaded.variables)
     x = nets.images(model, 3, 0).astype(np.float32)
-    np.testing.assert_array_equal(model(x), loaded(x))
+    # A net may give a dict of outputs.
+    keras.tree.map_structure(np.testing.assert_array_equal, model(x), loaded(x))
     assert not loaded.compiled
 
 
@@ -95,6 +96,54 @@ def test_without_optimizer(saved, tmp_path):
     assert_same_bits(model.variables, loaded.variables)
     assert not loaded.compiled
     assert (tmp_path / "a").stat().st_size < path.stat().st_size
+
+
+def test_loading_without_the_optimizer(saved):
+    model, path = saved
+    loaded = load_packed(path, include_optimizer=False)
+    assert_same_bits(model.variables, loaded.variables)
+    assert not loaded.compiled
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_optimizer_of_other_variables_is_left_out(scaled, tmp_path):
+    model = trained()
+    if scaled:
+        model.compile(
+            keras.optimizers.LossScaleOptimizer(
+                gxnor_tf.DiscreteStateTransition(0.1)
+            ),
+            loss="mse",
+        )
+        fit(model)
+    model.layers[1].trainable = False
+    with pytest.warns(UserWarning, match="is not saved: it trains 8 .* the 7"):
+        save_packed(model, tmp_path / "a")
+    loaded = load_packed(tmp_path / "a")
+    assert_same_bits(model.variables, loaded.variables)
+    assert int(loaded.optimizer.iterations) == 0
+    model.compile(gxnor_tf.DiscreteStateTransition(0.1), loss="mse")
+    model.optimizer.build(model.trainable_variables)
+    save_packed(model, tmp_path / "b")
+    assert load_packed(tmp_path / "b").optimizer.built
+    save_packed(model, tmp_path / "c", include_optimizer=False)
+    assert not load_packed(tmp_path / "c").compiled
+
+
+def test_optimizer_that_does_not_fit_says_how_to_load(saved, tmp_path):
+    """As written by a version that did not look at it."""
+    _, path = saved
+
+    def freeze(members):
+        config = json.loads(members["config.json"])
+        config["config"]["layers"][1]["config"]["trainable"] = False
+        members["config.json"] = json.dumps(config).encode()
+        edit(members, lambda metadata: None)
+
+    rewrite(path, tmp_path / "a", freeze)
+    with pytest.raises(ValueError, match="own optimizer.*include_optimizer=Fa"):
+        load_packed(tmp_path / "a")
+    load_packed(tmp_path / "a", include_optimizer=False)
 
 
 def test_optimizer_that_has_not_run(tmp_path):
