@@ -7,14 +7,25 @@ states; here it is measured. Transition rates are counted by the optimizer,
 see `DiscreteStateTransition.transition_rates`.
 """
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from gxnor_tf.analysis.gates import Gates, has_discrete_kernel, products
-from gxnor_tf.analysis.layer_calls import LayerCall, named_layers, record_calls
+from gxnor_tf.analysis.gates import (
+    Gates,
+    has_discrete_kernel,
+    kernels,
+    products,
+)
+from gxnor_tf.analysis.layer_calls import (
+    LayerCall,
+    named_layers,
+    numbered,
+    record_calls,
+)
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.layers.activation import DiscreteActivation
 
@@ -26,12 +37,14 @@ def weight_zero_shares(model: keras.Model) -> dict[str, float]:
         model: A built Keras model.
 
     Returns:
-        `{variable path: share in [0, 1]}`, empty without discrete weights.
+        `{variable path: share in [0, 1]}`, empty without discrete weights. A
+        path that occurs again, as it may in a class, has a number: `"path#2"`.
     """
+    found = [v for v in model.variables if isinstance(v, DiscreteVariable)]
+    paths = numbered([variable.path for variable in found])
     return {
-        variable.path: float(np.mean(variable.numpy() == 0))
-        for variable in model.variables
-        if isinstance(variable, DiscreteVariable)
+        path: float(np.mean(variable.numpy() == 0))
+        for path, variable in zip(paths, found, strict=True)
     }
 
 
@@ -97,8 +110,10 @@ def gate_open_rates(
 
     Returns:
         `{layer name: share in [0, 1]}`, empty without discrete weights. In a
-        nested model the name is `"model/layer"`. All calls of a shared layer
-        count. A separable convolution has two entries, `"layer/kernel name"`.
+        nested model or layer the name is `"model/layer"`. All calls of a
+        shared layer count. A separable convolution has two entries,
+        `"layer/kernel name"`. Discrete variables that are no layer's kernel
+        cannot be counted; a warning names them.
 
     Raises:
         ValueError: If `x` is empty, `batch_size` is not positive, or the
@@ -137,6 +152,7 @@ def gate_counts(
     Returns:
         `{layer name: Gates}`.
     """
+    _warn_of_other_states(model)
     counts: dict[str, Gates] = {}
     for call in _calls(model, x, batch_size, keras.layers.Layer):
         if not has_discrete_kernel(call.layer):
@@ -148,6 +164,26 @@ def gate_counts(
                 name += f"/{product.kernel_name}"
             counts[name] = counts.get(name, Gates()) + product.count()
     return counts
+
+
+def _warn_of_other_states(model: keras.Model) -> None:
+    """Warns of discrete variables whose products nobody can know."""
+    known = {
+        id(kernel)
+        for layer in named_layers(model).values()
+        for kernel in kernels(layer).values()
+    }
+    others = [
+        f"`{v.path}`"
+        for v in model.variables
+        if isinstance(v, DiscreteVariable) and id(v) not in known
+    ]
+    if others:
+        warnings.warn(
+            f"The gates of {', '.join(others)} are not counted: only those of "
+            "a layer's `kernel` are. Give the variable that name.",
+            stacklevel=4,
+        )
 
 
 def _calls(

@@ -11,7 +11,12 @@ from gxnor_tf.analysis.costs import LayerCost, ModelSummary
 from gxnor_tf.analysis.dataflow import Dataflow, Signal, Step, follow
 from gxnor_tf.analysis.file_size import ExportedSizes, exported_sizes
 from gxnor_tf.analysis.gates import kernels, products
-from gxnor_tf.analysis.layer_calls import named_layers, record_calls
+from gxnor_tf.analysis.layer_calls import (
+    named_layers,
+    own_variables,
+    own_weights,
+    record_calls,
+)
 from gxnor_tf.analysis.operations import (
     Operations,
     count_macs,
@@ -163,8 +168,7 @@ def _layer_cost(
     discrete = [k for k in found.values() if isinstance(k, DiscreteVariable)]
     states = sum(size_of(kernel) for kernel in discrete)
     zeros = sum(int(np.count_nonzero(k.numpy() == 0)) for k in discrete)
-    variables = getattr(layer, "variables", [])
-    others = sum(map(size_of, variables)) - weights
+    others = sum(map(size_of, own_variables(layer))) - weights
     bits = sum(size_of(k) * _bits(space_of(k)) for k in found.values())
     operations = Operations()
     for step in calls if found else ():
@@ -296,7 +300,7 @@ def _notes(
     weighted = {
         name: layer
         for name, layer in named_layers(model).items()
-        if layer.weights
+        if own_weights(layer)
     }
     known = (*_COUNTED, keras.layers.BatchNormalization)
     uncounted = [
