@@ -47,6 +47,7 @@ class LayerCost:
         packed_activation_bytes: Input and output of the exported operator of
             this layer: ternary and binary values in 2 bits, groups of 32
             channels; the model's input and other states in 8; sums in 32.
+            None if the model cannot be exported.
     """
 
     name: str
@@ -67,7 +68,7 @@ class LayerCost:
     weight_zero_share: float | None
     open_share: float | None
     activation_bytes: int
-    packed_activation_bytes: int
+    packed_activation_bytes: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,8 @@ class ModelSummary:
         xnors: Open XNORs per sample.
         bit_counts: Bit counts per sample.
         activation_bytes: Largest sum of a layer's input and output, float32.
-        packed_activation_bytes: The same of the exported operators.
+        packed_activation_bytes: The same of the exported operators, None if
+            the model cannot be exported.
         notes: What the numbers do not say.
     """
 
@@ -112,7 +114,7 @@ class ModelSummary:
     xnors: float
     bit_counts: float
     activation_bytes: int
-    packed_activation_bytes: int
+    packed_activation_bytes: int | None
     notes: tuple[str, ...]
 
     @property
@@ -143,9 +145,10 @@ class ModelSummary:
         ]
         memory = (
             "Activation memory, the largest input and output of a layer for "
-            f"one sample: {self.activation_bytes:,} bytes in float32, "
-            f"{self.packed_activation_bytes:,} packed."
+            f"one sample: {self.activation_bytes:,} bytes in float32"
         )
+        packed = self.packed_activation_bytes
+        memory += "." if packed is None else f", {packed:,} packed."
         for text in (memory, *self.notes):
             lines += textwrap.wrap(text, _LINE_WIDTH)
         return "\n".join(lines)

@@ -201,12 +201,19 @@ def _layer_cost(
             4 * (elements(step.call.inputs) + elements(step.call.outputs))
             for step in calls
         ),
-        packed_activation_bytes=max(_packed_bytes(s, flow) for s in calls),
+        packed_activation_bytes=(
+            None
+            if file.custom is None
+            else max(_packed_bytes(step, flow) for step in calls)
+        ),
     )
 
 
 def _packed_bytes(step: Step, flow: Dataflow) -> int:
-    """Input and output of the exported operator that a call becomes."""
+    """Input and output of the exported operator that a call becomes.
+
+    For a model that can be exported, in which channels are last.
+    """
     call = step.call
     if step.output.space is not None and isinstance(
         call.layer, DiscreteActivation
@@ -247,7 +254,7 @@ def _totals(
     def total(name: str) -> Any:
         return sum(getattr(layer, name) for layer in layers)
 
-    def largest(name: str) -> int:
+    def largest(name: str) -> Any:
         return max((getattr(layer, name) for layer in layers), default=0)
 
     weights = total("weights")
@@ -272,7 +279,9 @@ def _totals(
         xnors=total("xnors"),
         bit_counts=total("bit_counts"),
         activation_bytes=largest("activation_bytes"),
-        packed_activation_bytes=largest("packed_activation_bytes"),
+        packed_activation_bytes=(
+            None if file.custom is None else largest("packed_activation_bytes")
+        ),
         notes=notes,
     )
 
@@ -309,6 +318,19 @@ def _notes(
         if name in called and not isinstance(layer, known)
     ]
     unused = [name for name in weighted if name not in called]
+    lost = {
+        step.call.name: None
+        for step in flow.steps
+        if step.input.is_lost
+        and isinstance(step.call.layer, _COUNTED)
+        and kernels(step.call.layer)
+    }
+    if lost:
+        notes.append(
+            f"Inputs taken as real numbers in: {', '.join(lost)}. An operation "
+            "that is no layer, or a cast, made them, and their space is not "
+            "known; discrete ones make fewer or cheaper operations than shown."
+        )
     if uncounted:
         notes.append(f"Operations not counted in: {', '.join(uncounted)}.")
     if file.note:
