@@ -49,3 +49,10 @@ def test_masks_pass_through():
     y = DiscreteActivation()(DiscreteDense(5)(masked))
     mask = keras.ops.convert_to_numpy(y._keras_mask)
     assert mask.tolist() == [[True, False, False]] * 2
+
+
+def test_sums_of_many_levels_fit_float16():
+    layer = DiscreteDense(
+        1, weight_space=7, dtype="mixed_float16", kernel_initializer="ones"
+    )
+    assert layer(np.ones((1, 2048))).numpy().item() == 2048
