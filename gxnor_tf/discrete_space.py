@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 MAX_N = 7
 
@@ -131,23 +132,27 @@ class DiscreteSpace:
             values: Array or floating tensor of any shape.
 
         Returns:
-            int8 tensor of states, of the same shape.
+            int8 tensor of states, of the same shape. NaN in a tensor of a
+            graph gives 0 (binary: -1).
 
         Raises:
-            ValueError: If an element of an array is not finite.
+            ValueError: If an element is not finite, outside of graphs.
 
         >>> DiscreteSpace(1).nearest_states([-3.0, -0.2, 0.7]).numpy().tolist()
         [-1, 0, 1]
         """
         if not keras.ops.is_tensor(values):
             values = np.asarray(values, np.float32)
-            if not np.isfinite(values).all():
+        if not tf.is_symbolic_tensor(values):
+            finite = np.isfinite(np.asarray(values, np.float32))
+            if not finite.all():
                 raise ValueError(
                     "`values` must be finite to have a nearest state. Received "
-                    f"{np.count_nonzero(~np.isfinite(values))} NaN or infinite "
-                    "elements."
+                    f"{np.count_nonzero(~finite)} NaN or infinite elements."
                 )
         index = keras.ops.floor((values + self.half_range) / self.step + 0.5)
+        middle = (self.num_states - 1) // 2
+        index = keras.ops.where(keras.ops.isnan(index), middle, index)
         index = keras.ops.clip(index, 0, self.num_states - 1)
         state = index * self.state_stride - self.max_state
         return keras.ops.cast(state, "int8")

@@ -4,6 +4,7 @@
 import hypothesis
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import strategies as st
 
 from gxnor_tf import DiscreteSpace, get_space
@@ -73,6 +74,17 @@ def test_half_range_outside_the_range(half_range):
 def test_nearest_state_of_nan():
     with pytest.raises(ValueError, match="must be finite"):
         DiscreteSpace(1).nearest_states([0.0, np.nan])
+    with pytest.raises(ValueError, match="Received 1 NaN"):
+        DiscreteSpace(0).nearest_states(tf.constant([0.0, np.nan]))
+
+
+@pytest.mark.parametrize(("n", "state"), [(0, -1), (1, 0), (3, 0)])
+def test_nearest_state_of_nan_in_a_graph(n, state):
+    space = DiscreteSpace(n)
+    for compiled in (False, True):
+        nearest = tf.function(space.nearest_states, jit_compile=compiled)
+        states = nearest(tf.constant([np.nan, 1.0, np.inf])).numpy()
+        assert states.tolist() == [state, space.max_state, space.max_state]
 
 
 def test_from_config_refuses_other_things():
