@@ -8,6 +8,7 @@ with binary `{-H, +H}` for N = 0.
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
 import keras
@@ -16,6 +17,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 MAX_N = 7
+
+
+def check_number(value: Any, name: str) -> None:
+    """Raises TypeError unless `value` is a real number, NaN included."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a number. Received: {name}={value!r}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +42,7 @@ class DiscreteSpace:
         half_range: H, the largest value. Finite and > 0.
 
     Raises:
-        TypeError: If `n` is not an integer.
+        TypeError: If `n` is not an integer, or `half_range` not a number.
         ValueError: If `n` or `half_range` is out of range.
 
     Example:
@@ -65,6 +74,7 @@ class DiscreteSpace:
                 "(0 is binary, 1 is ternary, n gives 2^n + 1 levels). "
                 f"Received: n={self.n}"
             )
+        check_number(self.half_range, "half_range")
         if not (math.isfinite(self.half_range) and self.half_range > 0):
             raise ValueError(
                 "`half_range` must be a finite number > 0. "
@@ -165,10 +175,20 @@ class DiscreteSpace:
     def from_config(
         cls, config: "DiscreteSpace | dict[str, Any]"
     ) -> "DiscreteSpace":
-        """Makes a space from `get_config()`; a space is returned as it is."""
+        """Makes a space from `get_config()`; a space is returned as it is.
+
+        Raises:
+            TypeError: If it is neither a dict nor a space.
+            ValueError: If a dict has other keys than `n` and `half_range`.
+        """
         if isinstance(config, cls):
             return config
         if isinstance(config, dict):
+            if not {"n"} <= config.keys() <= {"n", "half_range"}:
+                raise ValueError(
+                    "A dict that is a discrete space has the keys 'n' and "
+                    f"'half_range'. Received: {config!r}"
+                )
             return cls(**config)
         raise TypeError(
             "A discrete space must be given as `DiscreteSpace(n)`. "
@@ -192,7 +212,8 @@ def get_space(identifier: Any) -> DiscreteSpace | None:
 
     Raises:
         TypeError: If `identifier` is nothing of that kind.
-        ValueError: If `n` or `half_range` is out of range.
+        ValueError: If `n` or `half_range` is out of range, or a dict is no
+            `get_config()`.
 
     Example:
 
@@ -201,7 +222,9 @@ def get_space(identifier: Any) -> DiscreteSpace | None:
     >>> get_space("float") is None
     True
     """
-    if identifier is None or identifier == "float":
+    if identifier is None:
+        return None
+    if isinstance(identifier, str) and identifier == "float":
         return None
     if isinstance(identifier, (int, np.integer)) and not isinstance(
         identifier, bool

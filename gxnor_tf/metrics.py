@@ -22,12 +22,14 @@ from gxnor_tf.analysis.gates import (
 )
 from gxnor_tf.analysis.layer_calls import (
     LayerCall,
+    check_model,
     named_layers,
     numbered,
     record_calls,
 )
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.layers.activation import DiscreteActivation
+from gxnor_tf.layers.base import positive_integer
 
 
 def weight_zero_shares(model: keras.Model) -> dict[str, float]:
@@ -40,6 +42,7 @@ def weight_zero_shares(model: keras.Model) -> dict[str, float]:
         `{variable path: share in [0, 1]}`, empty without discrete weights. A
         path that occurs again, as it may in a class, has a number: `"path#2"`.
     """
+    check_model(model)
     found = [v for v in model.variables if isinstance(v, DiscreteVariable)]
     paths = numbered([variable.path for variable in found])
     return {
@@ -54,6 +57,7 @@ def weight_zero_share(model: keras.Model) -> float:
     Args:
         model: A built Keras model.
     """
+    check_model(model)
     zeros = weights = 0
     for variable in model.variables:
         if isinstance(variable, DiscreteVariable):
@@ -78,8 +82,9 @@ def activation_zero_shares(
         model the name is `"model/layer"`. All calls of a shared layer count.
 
     Raises:
-        ValueError: If `x` is empty, `batch_size` is not positive, or the
-            model is not built.
+        TypeError: If `model` is no Keras model, or `x` no array.
+        ValueError: If `x` is empty, `batch_size` is no positive integer, or
+            the model is not built.
     """
     counts: dict[str, tuple[int, int]] = {}
     for call in _calls(model, x, batch_size, DiscreteActivation):
@@ -116,8 +121,9 @@ def gate_open_rates(
         cannot be counted; a warning names them.
 
     Raises:
-        ValueError: If `x` is empty, `batch_size` is not positive, or the
-            model is not built.
+        TypeError: If `model` is no Keras model, or `x` no array.
+        ValueError: If `x` is empty, `batch_size` is no positive integer, or
+            the model is not built.
 
     Example:
 
@@ -152,6 +158,7 @@ def gate_counts(
     Returns:
         `{layer name: Gates}`.
     """
+    check_model(model)
     _warn_of_other_states(model)
     counts: dict[str, Gates] = {}
     for call in _calls(model, x, batch_size, keras.layers.Layer):
@@ -190,10 +197,8 @@ def _calls(
     model: keras.Model, x: Any, batch_size: int, kind: Any
 ) -> Iterator[LayerCall]:
     """The calls of the layers of a kind, batch by batch."""
-    if batch_size < 1:
-        raise ValueError(
-            f"`batch_size` must be > 0. Received: batch_size={batch_size}"
-        )
+    check_model(model)
+    batch_size = positive_integer(batch_size, "batch_size")
     arrays, samples = as_inputs(model, x)
     if not any(isinstance(k, kind) for k in named_layers(model).values()):
         return
@@ -215,18 +220,23 @@ def as_inputs(model: keras.Model, x: Any) -> tuple[Any, int]:
         x: An array, or a list or dict of arrays for several inputs.
 
     Raises:
+        TypeError: If an input is no array.
         ValueError: If there is no sample, or not as many in all inputs.
     """
     several = len(getattr(model, "inputs", None) or ()) > 1
     if isinstance(x, dict):
         arrays: Any = {key: np.asarray(value) for key, value in x.items()}
-        sizes = {len(array) for array in arrays.values()}
     elif several and isinstance(x, (list, tuple)):
         arrays = [np.asarray(value) for value in x]
-        sizes = {len(array) for array in arrays}
     else:
         arrays = np.asarray(x)
-        sizes = {len(arrays)}
+    parts = keras.tree.flatten(arrays)
+    if any(part.ndim == 0 for part in parts):
+        raise TypeError(
+            "`x` must be an array (samples, ...), or for several inputs a list "
+            f"or dict of them. Received: {type(x).__name__}"
+        )
+    sizes = {len(part) for part in parts}
     if len(sizes) != 1 or 0 in sizes:
         raise ValueError(
             "`x` must hold at least one sample, and as many for every input. "

@@ -30,6 +30,14 @@ class LayerCall:
     outputs: Any
 
 
+def check_model(model: Any) -> None:
+    """Raises TypeError unless `model` is a Keras model."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`model` must be a built Keras model. Received: model={model!r}"
+        )
+
+
 def all_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """Everything that a model is made of, at any depth, by its path.
 

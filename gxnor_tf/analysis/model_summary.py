@@ -12,6 +12,7 @@ from gxnor_tf.analysis.dataflow import Dataflow, Signal, Step, follow
 from gxnor_tf.analysis.file_size import ExportedSizes, exported_sizes
 from gxnor_tf.analysis.gates import kernels, products
 from gxnor_tf.analysis.layer_calls import (
+    check_model,
     named_layers,
     own_variables,
     own_weights,
@@ -75,6 +76,7 @@ def summary(
         The numbers.
 
     Raises:
+        TypeError: If `model` is no Keras model, or `inputs` no array.
         ValueError: If the model is not built, `inputs` is empty, or it is
             None and the model does not know the shape of its inputs.
 
@@ -92,6 +94,7 @@ def summary(
 
     - [Deng et al., 2018](https://arxiv.org/abs/1705.09283), section 3.4.
     """
+    check_model(model)
     if inputs is None:
         arrays, samples = _zeros(model), 0
     else:

@@ -71,6 +71,12 @@ def test_half_range_outside_the_range(half_range):
         DiscreteSpace(1, half_range)
 
 
+@pytest.mark.parametrize("half_range", [True, "a", None, [1.0]])
+def test_half_range_must_be_a_number(half_range):
+    with pytest.raises(TypeError, match="`half_range` must be a number"):
+        DiscreteSpace(1, half_range)
+
+
 def test_nearest_state_of_nan():
     with pytest.raises(ValueError, match="must be finite"):
         DiscreteSpace(1).nearest_states([0.0, np.nan])
@@ -90,6 +96,9 @@ def test_nearest_state_of_nan_in_a_graph(n, state):
 def test_from_config_refuses_other_things():
     with pytest.raises(TypeError, match=r"DiscreteSpace\(n\)"):
         DiscreteSpace.from_config(1)
+    for config in ({"n": 1, "x": 2}, {}, {"half_range": 1.0}):
+        with pytest.raises(ValueError, match="has the keys 'n' and"):
+            get_space(config)
 
 
 @hypothesis.given(spaces)
@@ -105,7 +114,9 @@ def test_get_space_of_full_precision(identifier):
     assert get_space(identifier) is None
 
 
-@pytest.mark.parametrize("identifier", [True, 1.0, "ternary", "1", [1], object])
+@pytest.mark.parametrize(
+    "identifier", [True, 1.0, "ternary", "1", [1], object, np.array([1, 2])]
+)
 def test_get_space_refuses_other_things(identifier):
     with pytest.raises(TypeError, match="must be a `DiscreteSpace`, an int"):
         get_space(identifier)

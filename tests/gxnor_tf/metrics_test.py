@@ -2,6 +2,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import gxnor_tf
 from gxnor_tf import metrics
@@ -225,3 +226,17 @@ def test_bad_arguments():
     unbuilt = keras.Sequential([gxnor_tf.DiscreteDense(2)])
     with pytest.raises(ValueError, match="is not built"):
         metrics.gate_open_rates(unbuilt, np.zeros((1, 4)))
+    for x in ("abc", None, tf.data.Dataset.from_tensors(np.zeros(4))):
+        with pytest.raises(TypeError, match="`x` must be an array"):
+            metrics.gate_open_rates(model, x)
+    with pytest.raises(ValueError, match="batch_size=2.5"):
+        metrics.gate_open_rates(model, np.zeros((3, 4)), batch_size=2.5)
+    for function in (
+        gxnor_tf.summary,
+        metrics.weight_zero_shares,
+        metrics.weight_zero_share,
+        lambda model: metrics.gate_open_rates(model, np.zeros((1, 4))),
+        lambda model: metrics.activation_zero_shares(model, np.zeros((1, 4))),
+    ):
+        with pytest.raises(TypeError, match="a built Keras model.*model=3"):
+            function(3)
