@@ -208,6 +208,26 @@ def test_macs(layer, shape, macs):
         assert cost.multiplies < macs if padded else cost.multiplies == macs
 
 
+@pytest.mark.parametrize(
+    ("base", "kwargs"),
+    [
+        (DiscreteConv2D, {"filters": 3, "kernel_size": 2}),
+        (gxnor_tf.DiscreteConv2DTranspose, {"filters": 3, "kernel_size": 2}),
+        (gxnor_tf.DiscreteDepthwiseConv2D, {"kernel_size": 2}),
+        (L.Conv2DTranspose, {"filters": 3, "kernel_size": 2}),
+        (L.DepthwiseConv2D, {"kernel_size": 2}),
+    ],
+)
+@pytest.mark.parametrize("name", ["Mine", "DepthwiseTransposeLike"])
+def test_a_class_counts_whatever_its_name(base, kwargs, name):
+    def macs(layer_class):
+        layer = layer_class(**kwargs)
+        model = keras.Sequential([keras.Input((6, 6, 4)), layer])
+        return summary(model, print_fn=None).macs
+
+    assert macs(type(name, (base,), {})) == macs(base)
+
+
 def test_float_layers_normalisation_and_training_bytes():
     model = keras.Sequential(
         [
