@@ -17,7 +17,6 @@ import numpy as np
 from gxnor_tf.analysis.gates import (
     Gates,
     has_discrete_kernel,
-    kernels,
     products,
 )
 from gxnor_tf.analysis.layer_calls import (
@@ -117,8 +116,9 @@ def gate_open_rates(
         `{layer name: share in [0, 1]}`, empty without discrete weights. In a
         nested model or layer the name is `"model/layer"`. All calls of a
         shared layer count. A separable convolution has two entries,
-        `"layer/kernel name"`. Discrete variables that are no layer's kernel
-        cannot be counted; a warning names them.
+        `"layer/kernel name"`. A warning names discrete variables that could
+        not be counted: those that are no layer's kernel, or whose layer does
+        not run, or in a `tf.function` of its own.
 
     Raises:
         TypeError: If `model` is no Keras model, or `x` no array.
@@ -158,38 +158,35 @@ def gate_counts(
     Returns:
         `{layer name: Gates}`.
     """
-    check_model(model)
-    _warn_of_other_states(model)
     counts: dict[str, Gates] = {}
+    counted: set[int] = set()
     for call in _calls(model, x, batch_size, keras.layers.Layer):
         if not has_discrete_kernel(call.layer):
             continue
         found = products(call.layer, call.inputs)
         for product in found:
+            counted.add(id(product.kernel))
             name = call.name
             if len(found) > 1:
                 name += f"/{product.kernel_name}"
             counts[name] = counts.get(name, Gates()) + product.count()
+    _warn_of_others(model, counted)
     return counts
 
 
-def _warn_of_other_states(model: keras.Model) -> None:
-    """Warns of discrete variables whose products nobody can know."""
-    known = {
-        id(kernel)
-        for layer in named_layers(model).values()
-        for kernel in kernels(layer).values()
-    }
+def _warn_of_others(model: keras.Model, counted: set[int]) -> None:
+    """Warns of discrete variables whose products were not seen."""
     others = [
-        f"`{v.path}`"
-        for v in model.variables
-        if isinstance(v, DiscreteVariable) and id(v) not in known
+        f"`{variable.path}`"
+        for variable in model.variables
+        if isinstance(variable, DiscreteVariable)
+        and id(variable) not in counted
     ]
     if others:
         warnings.warn(
-            f"The gates of {', '.join(others)} are not counted: only those of "
-            "a layer's `kernel` are. Give the variable that name.",
-            stacklevel=4,
+            f"The gates of {', '.join(others)} are not counted: each is no "
+            "`kernel` of a layer, or its layer did not run outside of a graph.",
+            stacklevel=3,
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from gxnor_tf import _compat
 
@@ -139,6 +140,8 @@ def record_calls(model: keras.Model, x: Any) -> list[LayerCall]:
 
     It sees what runs, so it works for Sequential, functional, subclassed and
     nested models alike; a shared layer has an entry for each of its calls.
+    What runs in a graph, a `tf.function` in a layer, is not seen. Keras' RNN
+    runs its cell once more than there are steps.
 
     Args:
         model: A built Keras model.
@@ -183,7 +186,8 @@ def _recording(
     def call(*args: Any, **kwargs: Any) -> Any:
         outputs = method(*args, **kwargs)
         inputs = args[0] if args else next(iter(kwargs.values()), None)
-        calls.append(LayerCall(name, layer, inputs, outputs))
+        if not any(map(tf.is_symbolic_tensor, keras.tree.flatten(outputs))):
+            calls.append(LayerCall(name, layer, inputs, outputs))
         return outputs
 
     layer.call = call

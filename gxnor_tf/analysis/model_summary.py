@@ -339,7 +339,10 @@ def _notes(
     if file.note:
         notes.append(file.note)
     if unused:
-        notes.append(f"Left out, as it does not run: {', '.join(unused)}.")
+        notes.append(
+            "Left out, as it does not run, or in a graph of its own: "
+            f"{', '.join(unused)}."
+        )
     return tuple(notes)
 
 

@@ -184,15 +184,38 @@ def test_states_that_are_no_kernel_are_said():
     class Gain(keras.layers.Layer):
         def build(self, shape):
             self.gain = gxnor_tf.DiscreteVariable(
-                np.ones(shape[1:], np.int8), gxnor_tf.DiscreteSpace(1)
+                np.ones(shape[1:], np.int8),
+                gxnor_tf.DiscreteSpace(1),
+                name="gain",
             )
 
         def call(self, x):
             return x * self.gain.read_states()
 
     model = keras.Sequential([keras.Input((3,)), Gain()])
-    with pytest.warns(UserWarning, match="not counted.*`kernel`"):
+    with pytest.warns(UserWarning, match="gain` are not counted.*`kernel`"):
         assert metrics.gate_open_rates(model, np.ones((1, 3))) == {}
+
+
+def test_layers_in_graphs_of_their_own_are_said():
+    class Compiled(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = gxnor_tf.DiscreteDense(3, name="dense")
+
+        def build(self, shape):
+            self.dense.build(shape)
+
+        @tf.function
+        def call(self, x):
+            return self.dense(x)
+
+    model = keras.Sequential([keras.Input((4,)), Compiled()])
+    for samples in (1, 2, 2):  # The graph is made anew, and used again.
+        with pytest.warns(UserWarning, match="dense/kernel` are not counted"):
+            assert metrics.gate_open_rates(model, np.ones((samples, 4))) == {}
+    cost = gxnor_tf.summary(model, print_fn=None)
+    assert any("in a graph of its own: " in note for note in cost.notes)
 
 
 def test_several_inputs():
