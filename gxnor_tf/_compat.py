@@ -94,6 +94,17 @@ def asking_optimizer() -> keras.optimizers.Optimizer | None:
     return None
 
 
+def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers that a layer holds, each once, without theirs.
+
+    `keras.Model` publishes them as `layers`, an ordinary layer, such as a
+    wrapper or a block of one's own, does not.
+    """
+    if isinstance(layer, keras.Model):
+        return list(layer.layers)
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
 def let_int8_be_broadcast(strategy: tf.distribute.Strategy) -> None:
     """Makes a multi-worker strategy able to create int8 variables.
 

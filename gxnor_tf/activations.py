@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import tensorflow as tf
 
-from gxnor_tf.discrete_space import TERNARY, DiscreteSpace
+from gxnor_tf.discrete_space import TERNARY, DiscreteSpace, check_number
 
 Derivative = Literal["rectangular", "triangular"]
 
@@ -30,17 +30,33 @@ def thresholds(
     )
 
 
+def default_zero_window(space: DiscreteSpace) -> float:
+    """Half of `half_range`; 0 for a binary space, which has no zero.
+
+    >>> default_zero_window(DiscreteSpace(2, half_range=0.5))
+    0.25
+    """
+    return 0.0 if space.n == 0 else space.half_range / 2
+
+
 def validate(
     space: DiscreteSpace,
     zero_window: float,
     derivative: str,
     derivative_width: float,
 ) -> None:
-    """Raises ValueError if these arguments do not define an activation."""
+    """Raises an error if these arguments do not define an activation.
+
+    Raises:
+        TypeError: If one has the wrong type.
+        ValueError: If one is out of range.
+    """
     if not isinstance(space, DiscreteSpace):
         raise TypeError(
             f"`space` must be a DiscreteSpace. Received: space={space!r}"
         )
+    check_number(zero_window, "zero_window")
+    check_number(derivative_width, "derivative_width")
     if not (np.isfinite(zero_window) and zero_window >= 0):
         raise ValueError(
             "`zero_window` must be a finite number >= 0. "
@@ -72,7 +88,7 @@ def validate(
 def discretize(
     x: tf.Tensor,
     space: DiscreteSpace = TERNARY,
-    zero_window: float = 0.5,
+    zero_window: float | None = None,
     derivative: Derivative = "rectangular",
     derivative_width: float = 0.5,
 ) -> tf.Tensor:
@@ -97,7 +113,8 @@ def discretize(
         x: Floating tensor of any shape.
         space: Space of the result; default ternary.
         zero_window: r >= 0, half-width of the zero interval. 0 for binary;
-            below `half_range` for n >= 2.
+            below `half_range` for n >= 2. Default `half_range / 2`, for
+            binary 0.
         derivative: `"rectangular"` or `"triangular"`.
         derivative_width: a > 0, half-width of the pulse around each jump.
 
@@ -105,6 +122,7 @@ def discretize(
         Tensor like `x`. NaN gives 0 (binary: -H).
 
     Raises:
+        TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range.
 
     Example:
@@ -116,6 +134,8 @@ def discretize(
 
     - [Deng et al., 2018](https://arxiv.org/abs/1705.09283), section 2.3.
     """
+    if zero_window is None and isinstance(space, DiscreteSpace):
+        zero_window = default_zero_window(space)
     validate(space, zero_window, derivative, derivative_width)
     jumps = thresholds(space, zero_window)
     step, width = space.step, derivative_width

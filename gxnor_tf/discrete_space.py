@@ -8,13 +8,23 @@ with binary `{-H, +H}` for N = 0.
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 MAX_N = 7
+
+
+def check_number(value: Any, name: str) -> None:
+    """Raises TypeError unless `value` is a real number, NaN included."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a number. Received: {name}={value!r}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +42,7 @@ class DiscreteSpace:
         half_range: H, the largest value. Finite and > 0.
 
     Raises:
-        TypeError: If `n` is not an integer.
+        TypeError: If `n` is not an integer, or `half_range` not a number.
         ValueError: If `n` or `half_range` is out of range.
 
     Example:
@@ -64,6 +74,7 @@ class DiscreteSpace:
                 "(0 is binary, 1 is ternary, n gives 2^n + 1 levels). "
                 f"Received: n={self.n}"
             )
+        check_number(self.half_range, "half_range")
         if not (math.isfinite(self.half_range) and self.half_range > 0):
             raise ValueError(
                 "`half_range` must be a finite number > 0. "
@@ -131,23 +142,27 @@ class DiscreteSpace:
             values: Array or floating tensor of any shape.
 
         Returns:
-            int8 tensor of states, of the same shape.
+            int8 tensor of states, of the same shape. NaN in a tensor of a
+            graph gives 0 (binary: -1).
 
         Raises:
-            ValueError: If an element of an array is not finite.
+            ValueError: If an element is not finite, outside of graphs.
 
         >>> DiscreteSpace(1).nearest_states([-3.0, -0.2, 0.7]).numpy().tolist()
         [-1, 0, 1]
         """
         if not keras.ops.is_tensor(values):
             values = np.asarray(values, np.float32)
-            if not np.isfinite(values).all():
+        if not tf.is_symbolic_tensor(values):
+            finite = np.isfinite(np.asarray(values, np.float32))
+            if not finite.all():
                 raise ValueError(
                     "`values` must be finite to have a nearest state. Received "
-                    f"{np.count_nonzero(~np.isfinite(values))} NaN or infinite "
-                    "elements."
+                    f"{np.count_nonzero(~finite)} NaN or infinite elements."
                 )
         index = keras.ops.floor((values + self.half_range) / self.step + 0.5)
+        middle = (self.num_states - 1) // 2
+        index = keras.ops.where(keras.ops.isnan(index), middle, index)
         index = keras.ops.clip(index, 0, self.num_states - 1)
         state = index * self.state_stride - self.max_state
         return keras.ops.cast(state, "int8")
@@ -160,10 +175,20 @@ class DiscreteSpace:
     def from_config(
         cls, config: "DiscreteSpace | dict[str, Any]"
     ) -> "DiscreteSpace":
-        """Makes a space from `get_config()`; a space is returned as it is."""
+        """Makes a space from `get_config()`; a space is returned as it is.
+
+        Raises:
+            TypeError: If it is neither a dict nor a space.
+            ValueError: If a dict has other keys than `n` and `half_range`.
+        """
         if isinstance(config, cls):
             return config
         if isinstance(config, dict):
+            if not {"n"} <= config.keys() <= {"n", "half_range"}:
+                raise ValueError(
+                    "A dict that is a discrete space has the keys 'n' and "
+                    f"'half_range'. Received: {config!r}"
+                )
             return cls(**config)
         raise TypeError(
             "A discrete space must be given as `DiscreteSpace(n)`. "
@@ -187,7 +212,8 @@ def get_space(identifier: Any) -> DiscreteSpace | None:
 
     Raises:
         TypeError: If `identifier` is nothing of that kind.
-        ValueError: If `n` or `half_range` is out of range.
+        ValueError: If `n` or `half_range` is out of range, or a dict is no
+            `get_config()`.
 
     Example:
 
@@ -196,7 +222,9 @@ def get_space(identifier: Any) -> DiscreteSpace | None:
     >>> get_space("float") is None
     True
     """
-    if identifier is None or identifier == "float":
+    if identifier is None:
+        return None
+    if isinstance(identifier, str) and identifier == "float":
         return None
     if isinstance(identifier, (int, np.integer)) and not isinstance(
         identifier, bool

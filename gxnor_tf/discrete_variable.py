@@ -25,9 +25,11 @@ class DiscreteVariable(keras.Variable):
     Only an optimizer that makes discrete transitions may train it,
     `gxnor_tf.DiscreteStateTransition`; any other one is refused.
 
-    Every assignment of a concrete value is checked against the space (it is
-    how `set_weights` and loading arrive here). The optimizer's updates, which
-    stay in the space by construction, are not checked.
+    The initial value and, outside of graphs, every assignment are checked
+    against the space (it is how `set_weights` and loading arrive here). The
+    optimizer's updates, which stay in the space by construction, are not
+    checked. Legacy `.h5` files do not tell of which space their states are,
+    so that those of another one load if they are states of this one, too.
 
     Args:
         initializer: A callable `(shape, dtype) -> states`, or an array of
@@ -60,11 +62,16 @@ class DiscreteVariable(keras.Variable):
         name: str | None = None,
     ) -> None:
         self.space = space
-        if not callable(initializer):
-            self._check(initializer, name or "variable")
+
+        def checked(states: Any) -> Any:
+            self._check_concrete(states, name or "variable")
+            return states
+
         _compat.let_int8_be_broadcast(tf.distribute.get_strategy())
         super().__init__(
-            initializer,
+            (lambda shape, dtype: checked(initializer(shape, dtype=dtype)))
+            if callable(initializer)
+            else checked(initializer),
             shape=shape,
             dtype="int8",
             trainable=trainable,
@@ -105,9 +112,7 @@ class DiscreteVariable(keras.Variable):
 
     def assign(self, value: Any) -> Any:
         """Assigns states; concrete values are checked against the space."""
-        concrete = not tf.is_tensor(value) or tf.executing_eagerly()
-        if concrete and not isinstance(value, keras.KerasTensor):
-            self._check(value, self.path)
+        self._check_concrete(value, self.path)
         return super().assign(value)
 
     def read_states(self, dtype: str = "float32") -> tf.Tensor:
@@ -148,7 +153,10 @@ class DiscreteVariable(keras.Variable):
         variable.read_value()  # makes the active tapes watch the variable
         return read(variable.handle)
 
-    def _check(self, value: Any, name: str) -> None:
+    def _check_concrete(self, value: Any, name: str) -> None:
+        """Raises ValueError for states outside the space, if they are known."""
+        if isinstance(value, keras.KerasTensor) or tf.is_symbolic_tensor(value):
+            return
         states = np.asarray(value)
         if self.space.contains(states):
             return

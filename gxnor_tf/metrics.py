@@ -7,16 +7,28 @@ states; here it is measured. Transition rates are counted by the optimizer,
 see `DiscreteStateTransition.transition_rates`.
 """
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from gxnor_tf.analysis.gates import Gates, has_discrete_kernel, products
-from gxnor_tf.analysis.layer_calls import LayerCall, named_layers, record_calls
+from gxnor_tf.analysis.gates import (
+    Gates,
+    has_discrete_kernel,
+    products,
+)
+from gxnor_tf.analysis.layer_calls import (
+    LayerCall,
+    check_model,
+    named_layers,
+    numbered,
+    record_calls,
+)
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.layers.activation import DiscreteActivation
+from gxnor_tf.layers.base import positive_integer
 
 
 def weight_zero_shares(model: keras.Model) -> dict[str, float]:
@@ -26,12 +38,15 @@ def weight_zero_shares(model: keras.Model) -> dict[str, float]:
         model: A built Keras model.
 
     Returns:
-        `{variable path: share in [0, 1]}`, empty without discrete weights.
+        `{variable path: share in [0, 1]}`, empty without discrete weights. A
+        path that occurs again, as it may in a class, has a number: `"path#2"`.
     """
+    check_model(model)
+    found = [v for v in model.variables if isinstance(v, DiscreteVariable)]
+    paths = numbered([variable.path for variable in found])
     return {
-        variable.path: float(np.mean(variable.numpy() == 0))
-        for variable in model.variables
-        if isinstance(variable, DiscreteVariable)
+        path: float(np.mean(variable.numpy() == 0))
+        for path, variable in zip(paths, found, strict=True)
     }
 
 
@@ -41,6 +56,7 @@ def weight_zero_share(model: keras.Model) -> float:
     Args:
         model: A built Keras model.
     """
+    check_model(model)
     zeros = weights = 0
     for variable in model.variables:
         if isinstance(variable, DiscreteVariable):
@@ -65,8 +81,9 @@ def activation_zero_shares(
         model the name is `"model/layer"`. All calls of a shared layer count.
 
     Raises:
-        ValueError: If `x` is empty, `batch_size` is not positive, or the
-            model is not built.
+        TypeError: If `model` is no Keras model, or `x` no array.
+        ValueError: If `x` is empty, `batch_size` is no positive integer, or
+            the model is not built.
     """
     counts: dict[str, tuple[int, int]] = {}
     for call in _calls(model, x, batch_size, DiscreteActivation):
@@ -97,12 +114,16 @@ def gate_open_rates(
 
     Returns:
         `{layer name: share in [0, 1]}`, empty without discrete weights. In a
-        nested model the name is `"model/layer"`. All calls of a shared layer
-        count. A separable convolution has two entries, `"layer/kernel name"`.
+        nested model or layer the name is `"model/layer"`. All calls of a
+        shared layer count. A separable convolution has two entries,
+        `"layer/kernel name"`. A warning names discrete variables that could
+        not be counted: those that are no layer's kernel, or whose layer does
+        not run, or in a `tf.function` of its own.
 
     Raises:
-        ValueError: If `x` is empty, `batch_size` is not positive, or the
-            model is not built.
+        TypeError: If `model` is no Keras model, or `x` no array.
+        ValueError: If `x` is empty, `batch_size` is no positive integer, or
+            the model is not built.
 
     Example:
 
@@ -138,26 +159,43 @@ def gate_counts(
         `{layer name: Gates}`.
     """
     counts: dict[str, Gates] = {}
+    counted: set[int] = set()
     for call in _calls(model, x, batch_size, keras.layers.Layer):
         if not has_discrete_kernel(call.layer):
             continue
         found = products(call.layer, call.inputs)
         for product in found:
+            counted.add(id(product.kernel))
             name = call.name
             if len(found) > 1:
                 name += f"/{product.kernel_name}"
             counts[name] = counts.get(name, Gates()) + product.count()
+    _warn_of_others(model, counted)
     return counts
+
+
+def _warn_of_others(model: keras.Model, counted: set[int]) -> None:
+    """Warns of discrete variables whose products were not seen."""
+    others = [
+        f"`{variable.path}`"
+        for variable in model.variables
+        if isinstance(variable, DiscreteVariable)
+        and id(variable) not in counted
+    ]
+    if others:
+        warnings.warn(
+            f"The gates of {', '.join(others)} are not counted: each is no "
+            "`kernel` of a layer, or its layer did not run outside of a graph.",
+            stacklevel=3,
+        )
 
 
 def _calls(
     model: keras.Model, x: Any, batch_size: int, kind: Any
 ) -> Iterator[LayerCall]:
     """The calls of the layers of a kind, batch by batch."""
-    if batch_size < 1:
-        raise ValueError(
-            f"`batch_size` must be > 0. Received: batch_size={batch_size}"
-        )
+    check_model(model)
+    batch_size = positive_integer(batch_size, "batch_size")
     arrays, samples = as_inputs(model, x)
     if not any(isinstance(k, kind) for k in named_layers(model).values()):
         return
@@ -179,18 +217,23 @@ def as_inputs(model: keras.Model, x: Any) -> tuple[Any, int]:
         x: An array, or a list or dict of arrays for several inputs.
 
     Raises:
+        TypeError: If an input is no array.
         ValueError: If there is no sample, or not as many in all inputs.
     """
     several = len(getattr(model, "inputs", None) or ()) > 1
     if isinstance(x, dict):
         arrays: Any = {key: np.asarray(value) for key, value in x.items()}
-        sizes = {len(array) for array in arrays.values()}
     elif several and isinstance(x, (list, tuple)):
         arrays = [np.asarray(value) for value in x]
-        sizes = {len(array) for array in arrays}
     else:
         arrays = np.asarray(x)
-        sizes = {len(arrays)}
+    parts = keras.tree.flatten(arrays)
+    if any(part.ndim == 0 for part in parts):
+        raise TypeError(
+            "`x` must be an array (samples, ...), or for several inputs a list "
+            f"or dict of them. Received: {type(x).__name__}"
+        )
+    sizes = {len(part) for part in parts}
     if len(sizes) != 1 or 0 in sizes:
         raise ValueError(
             "`x` must hold at least one sample, and as many for every input. "

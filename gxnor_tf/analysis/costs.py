@@ -13,26 +13,22 @@ _NUMBER_WIDTH = 7
 _LINE_WIDTH = 80
 
 
-@dataclasses.dataclass(frozen=True)
-class LayerCost:
-    """What one layer costs. Operations are means per sample.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a layer or a whole model costs. Operations are means per sample.
 
     Bytes of a file are those with `float_layers="float32"`, where that is
-    needed.
+    needed; they are None if the model cannot be exported.
 
     Attributes:
-        name: Name of the layer, `"model/layer"` in a nested model.
-        kind: Its class.
-        calls: How often it runs for a sample.
-        output_shape: Shape of its last output for one sample.
-        weights: Elements of its kernels.
+        weights: Elements of the kernels.
         bits_per_weight: Bits that a weight needs: 1 binary, 2 ternary, n + 1
-            for n >= 2, 32 for float; None without weights.
-        other_parameters: All its other variables' elements.
-        custom_bytes: Its constants in a `.tflite` file with custom ops; None
-            if the model cannot be exported.
-        builtin_bytes: Its constants in one with builtin ops, likewise.
-        training_bytes: Its variables, with the optimizer's moments of the
+            for n >= 2, 32 for float; their mean, None without weights.
+        other_parameters: Elements of all other variables.
+        custom_bytes: A layer's constants in a `.tflite` file with custom ops,
+            or the size of the file.
+        builtin_bytes: The same with builtin ops.
+        training_bytes: The variables, with the optimizer's moments of the
             discrete weights.
         macs: Products of an input and a weight, those with zeros and with
             padding included.
@@ -40,19 +36,14 @@ class LayerCost:
         accumulates: Additions of products.
         xnors: Gated XNORs with an open gate.
         bit_counts: Sums of XNORs with an open gate.
-        weight_zero_share: Share of zeros among discrete weights, or None.
-        open_share: Share of the products, without padding, that count; None
-            without products.
-        activation_bytes: Input and output of a call in float32.
-        packed_activation_bytes: Input and output of the exported operator of
-            this layer: ternary and binary values in 2 bits, groups of 32
-            channels; the model's input and other states in 8; sums in 32.
+        activation_bytes: Input and output of a call in float32, in a model
+            those of the largest.
+        packed_activation_bytes: The same of the exported operator of the
+            layer: ternary and binary values in 2 bits, groups of 32 channels;
+            the model's input and other states in 8; sums in 32. None if the
+            model cannot be exported.
     """
 
-    name: str
-    kind: str
-    calls: int
-    output_shape: tuple[int, ...]
     weights: int
     bits_per_weight: float | None
     other_parameters: int
@@ -64,14 +55,34 @@ class LayerCost:
     accumulates: float
     xnors: float
     bit_counts: float
+    activation_bytes: int
+    packed_activation_bytes: int | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerCost(Cost):
+    """What one layer costs, in all of its calls for a sample.
+
+    Attributes:
+        name: Name of the layer, `"model/layer"` in a nested model or layer.
+        kind: Its class.
+        calls: How often it runs for a sample.
+        output_shape: Shape of its last output for one sample.
+        weight_zero_share: Share of zeros among discrete weights, or None.
+        open_share: Share of the products, without padding, that count; None
+            without products.
+    """
+
+    name: str
+    kind: str
+    calls: int
+    output_shape: tuple[int, ...]
     weight_zero_share: float | None
     open_share: float | None
-    activation_bytes: int
-    packed_activation_bytes: int
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelSummary:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSummary(Cost):
     """What a model costs. `str()` of it is a table of 80 columns.
 
     Attributes:
@@ -79,40 +90,12 @@ class ModelSummary:
         samples: Samples that the operations were counted on; 0 if they are
             expected values and not measured.
         layers: All layers that run, in the order of their first call.
-        weights: Elements of all kernels.
-        bits_per_weight: Their mean.
-        other_parameters: Elements of all other variables.
-        custom_bytes: Size of a `.tflite` file with custom ops, None if the
-            model cannot be exported.
-        builtin_bytes: Size of a `.tflite` file with builtin ops, likewise.
-        training_bytes: All variables, with the optimizer's moments of the
-            discrete weights.
-        macs: Products per sample.
-        multiplies: Multiplications per sample.
-        accumulates: Accumulations per sample.
-        xnors: Open XNORs per sample.
-        bit_counts: Bit counts per sample.
-        activation_bytes: Largest sum of a layer's input and output, float32.
-        packed_activation_bytes: The same of the exported operators.
         notes: What the numbers do not say.
     """
 
     model: str
     samples: int
     layers: tuple[LayerCost, ...]
-    weights: int
-    bits_per_weight: float | None
-    other_parameters: int
-    custom_bytes: int | None
-    builtin_bytes: int | None
-    training_bytes: int
-    macs: int
-    multiplies: float
-    accumulates: float
-    xnors: float
-    bit_counts: float
-    activation_bytes: int
-    packed_activation_bytes: int
     notes: tuple[str, ...]
 
     @property
@@ -143,9 +126,10 @@ class ModelSummary:
         ]
         memory = (
             "Activation memory, the largest input and output of a layer for "
-            f"one sample: {self.activation_bytes:,} bytes in float32, "
-            f"{self.packed_activation_bytes:,} packed."
+            f"one sample: {self.activation_bytes:,} bytes in float32"
         )
+        packed = self.packed_activation_bytes
+        memory += "." if packed is None else f", {packed:,} packed."
         for text in (memory, *self.notes):
             lines += textwrap.wrap(text, _LINE_WIDTH)
         return "\n".join(lines)
@@ -165,7 +149,7 @@ def _size_lines(cost: ModelSummary) -> list[str]:
     return [*lines, _line("total", "", _sizes(cost))]
 
 
-def _sizes(cost: LayerCost | ModelSummary) -> list[str]:
+def _sizes(cost: Cost) -> list[str]:
     bits = cost.bits_per_weight
     return [
         _number(cost.weights),
@@ -197,7 +181,7 @@ def _operation_lines(cost: ModelSummary) -> list[str]:
     return [*lines, _line("total", _number(cost.macs), numbers)]
 
 
-def _operations(cost: LayerCost | ModelSummary) -> list[str]:
+def _operations(cost: Cost) -> list[str]:
     return [
         _number(count)
         for count in (

@@ -3,7 +3,8 @@
 
 A tensor is followed from the layer that made it to those that read it. What
 the export folds together is known from that: sums that reach a discrete
-activation never exist in a file.
+activation never exist in a file. An operation that is no layer, or a cast to
+a layer's dtype, makes a tensor that nothing is known of.
 """
 
 import dataclasses
@@ -46,11 +47,16 @@ class Signal:
         space: The space of its values, None if they are not discrete.
         source: Name of the layer whose sums, possibly normalised, it holds.
         is_input: Whether it is an input of the model.
+        is_lost: Whether no layer made it, or what it was copied from.
     """
 
     space: DiscreteSpace | None = None
     source: str | None = None
     is_input: bool = False
+    is_lost: bool = False
+
+
+_LOST = Signal(is_lost=True)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -98,17 +104,24 @@ def follow(calls: Sequence[LayerCall], inputs: Any) -> Dataflow:
     activations: dict[str, Step] = {}
     for call in calls:
         tensors = keras.tree.flatten(call.inputs)
-        found = {signals.get(id(tensor), Signal()) for tensor in tensors}
+        found = {signals.get(id(tensor), _LOST) for tensor in tensors}
         # A sum of discrete tensors is discrete no more; side by side they are.
         merges = len(tensors) > 1 and not isinstance(
             call.layer, keras.layers.Concatenate
         )
-        signal = found.pop() if len(found) == 1 and not merges else Signal()
+        if merges or not found:
+            signal = Signal()
+        elif len(found) == 1:
+            [signal] = found
+        else:
+            signal = _LOST if _LOST in found else Signal()
         step = Step(call, signal, _output(call, signal))
         if step.output.space is not None and signal.source is not None:
             activations[signal.source] = step
         for tensor in keras.tree.flatten(call.outputs):
-            signals[id(tensor)] = step.output
+            # What a layer returns may be the output of one that it holds.
+            if signals.get(id(tensor), _LOST).space is None:
+                signals[id(tensor)] = step.output
         steps.append(step)
     return Dataflow(tuple(steps), activations)
 

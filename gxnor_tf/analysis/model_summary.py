@@ -11,7 +11,13 @@ from gxnor_tf.analysis.costs import LayerCost, ModelSummary
 from gxnor_tf.analysis.dataflow import Dataflow, Signal, Step, follow
 from gxnor_tf.analysis.file_size import ExportedSizes, exported_sizes
 from gxnor_tf.analysis.gates import kernels, products
-from gxnor_tf.analysis.layer_calls import named_layers, record_calls
+from gxnor_tf.analysis.layer_calls import (
+    check_model,
+    named_layers,
+    own_variables,
+    own_weights,
+    record_calls,
+)
 from gxnor_tf.analysis.operations import (
     Operations,
     count_macs,
@@ -70,6 +76,7 @@ def summary(
         The numbers.
 
     Raises:
+        TypeError: If `model` is no Keras model, or `inputs` no array.
         ValueError: If the model is not built, `inputs` is empty, or it is
             None and the model does not know the shape of its inputs.
 
@@ -87,6 +94,7 @@ def summary(
 
     - [Deng et al., 2018](https://arxiv.org/abs/1705.09283), section 3.4.
     """
+    check_model(model)
     if inputs is None:
         arrays, samples = _zeros(model), 0
     else:
@@ -163,8 +171,7 @@ def _layer_cost(
     discrete = [k for k in found.values() if isinstance(k, DiscreteVariable)]
     states = sum(size_of(kernel) for kernel in discrete)
     zeros = sum(int(np.count_nonzero(k.numpy() == 0)) for k in discrete)
-    variables = getattr(layer, "variables", [])
-    others = sum(map(size_of, variables)) - weights
+    others = sum(map(size_of, own_variables(layer))) - weights
     bits = sum(size_of(k) * _bits(space_of(k)) for k in found.values())
     operations = Operations()
     for step in calls if found else ():
@@ -197,12 +204,19 @@ def _layer_cost(
             4 * (elements(step.call.inputs) + elements(step.call.outputs))
             for step in calls
         ),
-        packed_activation_bytes=max(_packed_bytes(s, flow) for s in calls),
+        packed_activation_bytes=(
+            None
+            if file.custom is None
+            else max(_packed_bytes(step, flow) for step in calls)
+        ),
     )
 
 
 def _packed_bytes(step: Step, flow: Dataflow) -> int:
-    """Input and output of the exported operator that a call becomes."""
+    """Input and output of the exported operator that a call becomes.
+
+    For a model that can be exported, in which channels are last.
+    """
     call = step.call
     if step.output.space is not None and isinstance(
         call.layer, DiscreteActivation
@@ -243,7 +257,7 @@ def _totals(
     def total(name: str) -> Any:
         return sum(getattr(layer, name) for layer in layers)
 
-    def largest(name: str) -> int:
+    def largest(name: str) -> Any:
         return max((getattr(layer, name) for layer in layers), default=0)
 
     weights = total("weights")
@@ -268,7 +282,9 @@ def _totals(
         xnors=total("xnors"),
         bit_counts=total("bit_counts"),
         activation_bytes=largest("activation_bytes"),
-        packed_activation_bytes=largest("packed_activation_bytes"),
+        packed_activation_bytes=(
+            None if file.custom is None else largest("packed_activation_bytes")
+        ),
         notes=notes,
     )
 
@@ -296,7 +312,7 @@ def _notes(
     weighted = {
         name: layer
         for name, layer in named_layers(model).items()
-        if layer.weights
+        if own_weights(layer)
     }
     known = (*_COUNTED, keras.layers.BatchNormalization)
     uncounted = [
@@ -305,12 +321,28 @@ def _notes(
         if name in called and not isinstance(layer, known)
     ]
     unused = [name for name in weighted if name not in called]
+    lost = {
+        step.call.name: None
+        for step in flow.steps
+        if step.input.is_lost
+        and isinstance(step.call.layer, _COUNTED)
+        and kernels(step.call.layer)
+    }
+    if lost:
+        notes.append(
+            f"Inputs taken as real numbers in: {', '.join(lost)}. An operation "
+            "that is no layer, or a cast, made them, and their space is not "
+            "known; discrete ones make fewer or cheaper operations than shown."
+        )
     if uncounted:
         notes.append(f"Operations not counted in: {', '.join(uncounted)}.")
     if file.note:
         notes.append(file.note)
     if unused:
-        notes.append(f"Left out, as it does not run: {', '.join(unused)}.")
+        notes.append(
+            "Left out, as it does not run, or in a graph of its own: "
+            f"{', '.join(unused)}."
+        )
     return tuple(notes)
 
 

@@ -18,6 +18,20 @@ from gxnor_tf.analysis.gates import Product, kernels
 from gxnor_tf.analysis.layer_calls import LayerCall
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.layers.conv_transpose import DiscreteConv2DTranspose
+from gxnor_tf.layers.depthwise import DiscreteDepthwiseConv2D
+
+_DEPTHWISE = (
+    DiscreteDepthwiseConv2D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+)
+_TRANSPOSED = (
+    DiscreteConv2DTranspose,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +122,8 @@ def output_axes(layer: keras.layers.Layer, kernel_name: str) -> tuple[int, ...]:
     last = len(getattr(layer, kernel_name).shape) - 1
     if is_transposed(layer):
         return (last - 1,)
-    depthwise = kernel_name == "depthwise_kernel" or (
-        kernel_name == "kernel" and "Depthwise" in type(layer).__name__
+    depthwise = kernel_name == "depthwise_kernel" or isinstance(
+        layer, _DEPTHWISE
     )
     return (last - 1, last) if depthwise else (last,)
 
@@ -127,8 +141,8 @@ def output_channels(layer: keras.layers.Layer, kernel_name: str) -> int:
 
 
 def is_transposed(layer: keras.layers.Layer) -> bool:
-    """Whether a layer is a transposed convolution; Keras has three classes."""
-    return "Transpose" in type(layer).__name__
+    """Whether a layer is a transposed convolution."""
+    return isinstance(layer, _TRANSPOSED)
 
 
 def space_of(kernel: keras.Variable) -> DiscreteSpace | None:

@@ -23,20 +23,21 @@ class DiscreteActivation(keras.layers.Layer):
         space: Space of the output: a `DiscreteSpace`, an integer n (0 binary,
             1 ternary, ...), or None or `"float"` for ReLU. Default ternary.
         zero_window: r, half-width of the interval that becomes zero. Default
-            0.5, for a binary space 0; ReLU has none.
+            `half_range / 2` (0.5 for most spaces), for a binary space 0; ReLU
+            has none.
         derivative: `"rectangular"` or `"triangular"`; ReLU has its own.
         derivative_width: a, half-width of the pulse around each jump; not
             used by ReLU.
         **kwargs: Arguments of every Keras layer.
 
     Input shape:
-        Any, floating.
+        Any; integers are cast to the layer's compute dtype.
 
     Output shape:
         Same as the input.
 
     Raises:
-        TypeError: If `space` is not a space.
+        TypeError: If `space` is not a space, or an argument has the wrong type.
         ValueError: If an argument is out of range.
 
     Example:
@@ -69,7 +70,7 @@ class DiscreteActivation(keras.layers.Layer):
                     f"Received: zero_window={zero_window}, space={space!r}"
                 )
         elif zero_window is None:
-            zero_window = 0.0 if self.space.n == 0 else 0.5
+            zero_window = activations.default_zero_window(self.space)
         # What ReLU does not use is checked all the same.
         activations.validate(
             self.space or TERNARY,
@@ -85,7 +86,9 @@ class DiscreteActivation(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Applies the activation."""
-        if self.space is None or self.zero_window is None:
+        # Keras itself casts floats only.
+        inputs = keras.ops.cast(inputs, self.compute_dtype)
+        if self.space is None:
             return keras.ops.relu(inputs)
         return activations.discretize(
             inputs,

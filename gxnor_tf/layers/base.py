@@ -40,7 +40,9 @@ class DiscreteKernelLayer(keras.layers.Layer):
     sums with `add_outputs()` in `build()`, and ends `call()` with
     `finish(op(inputs, self.read(self.kernel)))`. The kernel's unit multiplies
     the *outputs*: the operation itself sees integer weights, so that its
-    floating-point sums are exact wherever they can be.
+    floating-point sums are exact wherever they can be. Only in float16, whose
+    largest number is 65504, does it multiply the kernel: sums over the states
+    of many levels would overflow.
 
     Every kernel has the arguments `<prefix>_initializer`,
     `<prefix>_regularizer` and `<prefix>_constraint`, as in the Keras layer of
@@ -221,14 +223,22 @@ class DiscreteKernelLayer(keras.layers.Layer):
             return 1.0
         return self.weight_space.unit ** len(self.kernel_prefixes)
 
+    @property
+    def _sums_values(self) -> bool:
+        return bool(self.compute_dtype == "float16")
+
     def read(self, kernel: Any) -> tf.Tensor:
         """A kernel in the compute dtype, differentiable.
 
-        Discrete weights come as their states, float weights as they are.
+        Discrete weights come as their states, in float16 as their values;
+        float weights as they are.
         """
         if self.weight_space is None:
             return keras.ops.cast(kernel, self.compute_dtype)
-        return kernel.read_states(self.compute_dtype)
+        states = kernel.read_states(self.compute_dtype)
+        if self._sums_values and self.weight_space.unit != 1:
+            return states * self.weight_space.unit
+        return states
 
     def as_floating(self, inputs: tf.Tensor) -> tf.Tensor:
         """Inputs in the compute dtype; Keras itself casts floats only."""
@@ -236,6 +246,8 @@ class DiscreteKernelLayer(keras.layers.Layer):
 
     def finish(self, sums: tf.Tensor) -> tf.Tensor:
         """Turns sums over states into outputs: unit, output scale, bias.
+
+        In float16 they are sums over values, and the unit is left out.
 
         Args:
             sums: `(..., channels)`; the channels are the last axis whatever
@@ -246,7 +258,7 @@ class DiscreteKernelLayer(keras.layers.Layer):
             `sums * unit`, `* output_scale`, `+ bias`.
         """
         outputs = sums
-        if self.unit != 1:
+        if self.unit != 1 and not self._sums_values:
             outputs = outputs * self.unit
         if isinstance(self.output_scale, float):
             outputs = outputs * self.output_scale

@@ -2,6 +2,7 @@
 """Transposed convolution with discrete weights."""
 
 import math
+import numbers
 from typing import Any
 
 import keras
@@ -90,7 +91,9 @@ class DiscreteConv2DTranspose(DiscreteConvolution):
         if not isinstance(value, (tuple, list)):
             value = (value, value)
         valid = len(value) == 2 and all(
-            isinstance(x, int) and not isinstance(x, bool) and 0 <= x < stride
+            isinstance(x, numbers.Integral)
+            and not isinstance(x, bool)
+            and 0 <= int(x) < stride
             for x, stride in zip(value, self.strides, strict=False)
         )
         if not valid:
@@ -111,7 +114,7 @@ class DiscreteConv2DTranspose(DiscreteConvolution):
                     f"{value}, kernel_size={self.kernel_size}, "
                     f"dilation_rate={self.dilation_rate}"
                 )
-        return tuple(value)
+        return tuple(int(x) for x in value)
 
     def output_channels(self, channels: int) -> int:
         """The number of filters."""

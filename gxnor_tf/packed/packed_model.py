@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gxnor_tf import _compat
-from gxnor_tf.analysis.layer_calls import named_layers
+from gxnor_tf.analysis.layer_calls import all_layers
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.files import replacing
@@ -145,7 +145,7 @@ def save_packed(
             "not stored. Use a named function that is registered with "
             "`keras.saving.register_keras_serializable`."
         )
-    for name, layer in named_layers(model).items():
+    for name, layer in all_layers(model).items():
         # They keep what they have learned elsewhere than in variables.
         if hasattr(layer, "adapt") and not isinstance(
             layer, keras.layers.Normalization
@@ -274,7 +274,7 @@ def load_packed(
     for group, variables in groups.items():
         for variable, (_, array) in zip(variables, arrays[group], strict=True):
             variable.assign(array)
-    for layer in named_layers(model).values():
+    for layer in all_layers(model).values():
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # It computes with copies.
     return model

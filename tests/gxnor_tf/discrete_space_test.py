@@ -4,6 +4,7 @@
 import hypothesis
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import strategies as st
 
 from gxnor_tf import DiscreteSpace, get_space
@@ -70,14 +71,34 @@ def test_half_range_outside_the_range(half_range):
         DiscreteSpace(1, half_range)
 
 
+@pytest.mark.parametrize("half_range", [True, "a", None, [1.0]])
+def test_half_range_must_be_a_number(half_range):
+    with pytest.raises(TypeError, match="`half_range` must be a number"):
+        DiscreteSpace(1, half_range)
+
+
 def test_nearest_state_of_nan():
     with pytest.raises(ValueError, match="must be finite"):
         DiscreteSpace(1).nearest_states([0.0, np.nan])
+    with pytest.raises(ValueError, match="Received 1 NaN"):
+        DiscreteSpace(0).nearest_states(tf.constant([0.0, np.nan]))
+
+
+@pytest.mark.parametrize(("n", "state"), [(0, -1), (1, 0), (3, 0)])
+def test_nearest_state_of_nan_in_a_graph(n, state):
+    space = DiscreteSpace(n)
+    for compiled in (False, True):
+        nearest = tf.function(space.nearest_states, jit_compile=compiled)
+        states = nearest(tf.constant([np.nan, 1.0, np.inf])).numpy()
+        assert states.tolist() == [state, space.max_state, space.max_state]
 
 
 def test_from_config_refuses_other_things():
     with pytest.raises(TypeError, match=r"DiscreteSpace\(n\)"):
         DiscreteSpace.from_config(1)
+    for config in ({"n": 1, "x": 2}, {}, {"half_range": 1.0}):
+        with pytest.raises(ValueError, match="has the keys 'n' and"):
+            get_space(config)
 
 
 @hypothesis.given(spaces)
@@ -93,7 +114,9 @@ def test_get_space_of_full_precision(identifier):
     assert get_space(identifier) is None
 
 
-@pytest.mark.parametrize("identifier", [True, 1.0, "ternary", "1", [1], object])
+@pytest.mark.parametrize(
+    "identifier", [True, 1.0, "ternary", "1", [1], object, np.array([1, 2])]
+)
 def test_get_space_refuses_other_things(identifier):
     with pytest.raises(TypeError, match="must be a `DiscreteSpace`, an int"):
         get_space(identifier)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The trainable int8 variable."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from gxnor_tf import DiscreteSpace, DiscreteVariable
+from gxnor_tf import DiscreteDense, DiscreteSpace, DiscreteVariable
 
 TERNARY = DiscreteSpace(1)
 
@@ -75,3 +76,27 @@ def test_assignment_outside_the_space(space, bad, text):
 def test_initial_value_outside_the_space():
     with pytest.raises(ValueError, match="nearest_states"):
         make([5])
+
+
+@pytest.mark.parametrize("states", [[[0, 1]], [[np.nan, 1]], [[0.5, -1]]])
+def test_initial_value_of_a_callable(states):
+    def initializer(shape, dtype):
+        assert dtype == "int8"
+        return tf.reshape(tf.constant(states), shape)
+
+    with pytest.raises(ValueError, match="`kernel` holds .* without 0"):
+        DiscreteVariable(initializer, DiscreteSpace(0), (2,), name="kernel")
+
+
+# Keras says that the format is old.
+@pytest.mark.filterwarnings("ignore:.*HDF5")
+def test_legacy_files_are_checked_for_states(tmp_path):
+    models = []
+    for n in (1, 2):
+        layer = DiscreteDense(2, weight_space=n)
+        model = keras.Sequential([keras.Input((3,)), layer])
+        layer.kernel.assign(np.full((3, 2), n, np.int8))
+        model.save(tmp_path / f"{n}.h5")
+        models.append(model)
+    with pytest.raises(ValueError, match="holds int8 states.*such as 2"):
+        models[0].load_weights(tmp_path / "2.h5")

@@ -2,6 +2,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import gxnor_tf
 from gxnor_tf import metrics
@@ -132,6 +133,91 @@ def test_nested_and_shared_layers():
     }
 
 
+class TwoOfOneName(keras.Model):
+    """Keras lets a class do this."""
+
+    def __init__(self):
+        super().__init__(name="two")
+        self.a = gxnor_tf.DiscreteDense(6, name="dense")
+        self.b = gxnor_tf.DiscreteDense(3, name="dense")
+
+    def call(self, x):
+        return self.b(self.a(x))
+
+
+def test_layers_of_one_name():
+    model = TwoOfOneName()
+    x = sparse((4, 5), 0.5)
+    model(x)
+    ones = [np.ones((5, 6), np.int8), np.zeros((6, 3), np.int8)]
+    model.set_weights(ones)
+    rates = metrics.gate_open_rates(model, x)
+    assert rates == {"dense": np.mean(x != 0), "dense#2": 0}
+    shares = metrics.weight_zero_shares(model)
+    assert list(shares.values()) == [0, 1]
+    first, second = shares
+    assert second == f"{first}#2"
+    cost = gxnor_tf.summary(model, x, print_fn=None)
+    assert [layer.weights for layer in cost.layers] == [30, 18]
+    assert cost.weights == 48
+
+
+def test_layers_in_wrappers():
+    dense = gxnor_tf.DiscreteDense(2, name="dense")
+    model = keras.Sequential(
+        [
+            keras.Input((3, 4)),
+            keras.layers.TimeDistributed(
+                gxnor_tf.DiscreteActivation(name="act"), name="first"
+            ),
+            keras.layers.TimeDistributed(dense, name="steps"),
+        ]
+    )
+    dense.set_weights([np.array([[1, 1], [0, 1], [-1, 1], [0, 0]])])
+    x = 0.6 * np.ones((2, 3, 4), np.float32)
+    assert metrics.gate_open_rates(model, x) == {"steps/dense": 5 / 8}
+    shares = metrics.activation_zero_shares(model, x)
+    assert shares == {"first/act": 0}
+
+
+def test_states_that_are_no_kernel_are_said():
+    class Gain(keras.layers.Layer):
+        def build(self, shape):
+            self.gain = gxnor_tf.DiscreteVariable(
+                np.ones(shape[1:], np.int8),
+                gxnor_tf.DiscreteSpace(1),
+                name="gain",
+            )
+
+        def call(self, x):
+            return x * self.gain.read_states()
+
+    model = keras.Sequential([keras.Input((3,)), Gain()])
+    with pytest.warns(UserWarning, match="gain` are not counted.*`kernel`"):
+        assert metrics.gate_open_rates(model, np.ones((1, 3))) == {}
+
+
+def test_layers_in_graphs_of_their_own_are_said():
+    class Compiled(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = gxnor_tf.DiscreteDense(3, name="dense")
+
+        def build(self, shape):
+            self.dense.build(shape)
+
+        @tf.function
+        def call(self, x):
+            return self.dense(x)
+
+    model = keras.Sequential([keras.Input((4,)), Compiled()])
+    for samples in (1, 2, 2):  # The graph is made anew, and used again.
+        with pytest.warns(UserWarning, match="dense/kernel` are not counted"):
+            assert metrics.gate_open_rates(model, np.ones((samples, 4))) == {}
+    cost = gxnor_tf.summary(model, print_fn=None)
+    assert any("in a graph of its own: " in note for note in cost.notes)
+
+
 def test_several_inputs():
     a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
     x = keras.layers.Concatenate()([a, b])
@@ -163,3 +249,17 @@ def test_bad_arguments():
     unbuilt = keras.Sequential([gxnor_tf.DiscreteDense(2)])
     with pytest.raises(ValueError, match="is not built"):
         metrics.gate_open_rates(unbuilt, np.zeros((1, 4)))
+    for x in ("abc", None, tf.data.Dataset.from_tensors(np.zeros(4))):
+        with pytest.raises(TypeError, match="`x` must be an array"):
+            metrics.gate_open_rates(model, x)
+    with pytest.raises(ValueError, match="batch_size=2.5"):
+        metrics.gate_open_rates(model, np.zeros((3, 4)), batch_size=2.5)
+    for function in (
+        gxnor_tf.summary,
+        metrics.weight_zero_shares,
+        metrics.weight_zero_share,
+        lambda model: metrics.gate_open_rates(model, np.zeros((1, 4))),
+        lambda model: metrics.activation_zero_shares(model, np.zeros((1, 4))),
+    ):
+        with pytest.raises(TypeError, match="a built Keras model.*model=3"):
+            function(3)

@@ -208,6 +208,26 @@ def test_macs(layer, shape, macs):
         assert cost.multiplies < macs if padded else cost.multiplies == macs
 
 
+@pytest.mark.parametrize(
+    ("base", "kwargs"),
+    [
+        (DiscreteConv2D, {"filters": 3, "kernel_size": 2}),
+        (gxnor_tf.DiscreteConv2DTranspose, {"filters": 3, "kernel_size": 2}),
+        (gxnor_tf.DiscreteDepthwiseConv2D, {"kernel_size": 2}),
+        (L.Conv2DTranspose, {"filters": 3, "kernel_size": 2}),
+        (L.DepthwiseConv2D, {"kernel_size": 2}),
+    ],
+)
+@pytest.mark.parametrize("name", ["Mine", "DepthwiseTransposeLike"])
+def test_a_class_counts_whatever_its_name(base, kwargs, name):
+    def macs(layer_class):
+        layer = layer_class(**kwargs)
+        model = keras.Sequential([keras.Input((6, 6, 4)), layer])
+        return summary(model, print_fn=None).macs
+
+    assert macs(type(name, (base,), {})) == macs(base)
+
+
 def test_float_layers_normalisation_and_training_bytes():
     model = keras.Sequential(
         [
@@ -345,6 +365,51 @@ def test_what_export_refuses_is_said():
     [note] = [n for n in _notes(real) if "float32" in n]
     assert "`real` (Dense) has real weights" in note
     assert len(_notes(nets.paper_like(0))) == 1
+
+
+def test_inputs_of_unknown_origin_are_said():
+    inputs = keras.Input((4, 3))
+    y = DiscreteActivation()(inputs)
+    y = DiscreteDense(2, name="known")(y)
+    y = keras.ops.reshape(DiscreteActivation()(y), (-1, 8))
+    outputs = DiscreteDense(3, name="after")(L.Dropout(0.5)(y))
+    lost = [n for n in _notes(keras.Model(inputs, outputs)) if "real num" in n]
+    assert len(lost) == 1 and "in: after. An operation" in lost[0]
+    cast = DiscreteDense(2, dtype="mixed_bfloat16", name="cast")
+    model = keras.Sequential([keras.Input((4,)), DiscreteActivation(), cast])
+    assert any("numbers in: cast." in note for note in _notes(model))
+    beside = L.Concatenate()([DiscreteActivation()(inputs), inputs + 1])
+    model = keras.Model(inputs, DiscreteDense(1, name="dense")(beside))
+    assert any("numbers in: dense." in note for note in _notes(model))
+
+
+def test_the_activation_of_a_float_layer_is_seen():
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            L.Dense(3, activation=DiscreteActivation(), name="real"),
+            DiscreteDense(2, name="discrete"),
+        ]
+    )
+    cost = by_name(summary(model, np.ones((1, 4)), print_fn=None))
+    assert cost["real"].multiplies == 12
+    assert cost["discrete"].accumulates == 0
+
+
+def test_packed_memory_is_that_of_a_file():
+    model = keras.Sequential(
+        [
+            keras.Input((2, 5, 5)),
+            DiscreteActivation(),
+            DiscreteConv2D(40, 3, data_format="channels_first"),
+            DiscreteActivation(),
+        ]
+    )
+    cost = summary(model, print_fn=None)
+    assert any("only channels_last can be" in note for note in cost.notes)
+    assert cost.packed_activation_bytes is None
+    assert {layer.packed_activation_bytes for layer in cost.layers} == {None}
+    assert "bytes in float32.\n" in str(cost)
 
 
 def _notes(model):

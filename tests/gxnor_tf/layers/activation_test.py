@@ -40,6 +40,24 @@ def test_is_discretize_and_survives_saving(kwargs, tmp_path):
 def test_default_window_suits_the_space():
     assert DiscreteActivation().zero_window == 0.5
     assert DiscreteActivation(DiscreteSpace(0)).zero_window == 0
+    for n in range(1, 8):
+        assert DiscreteActivation(n).zero_window == 0.5
+        layer = DiscreteActivation(DiscreteSpace(n, half_range=0.25))
+        assert layer.zero_window == 0.125
+    x = tf.constant([0.0, 0.2, 0.25, 0.3])
+    y = activations.discretize(x, DiscreteSpace(2, 0.5))
+    assert y.numpy().tolist() == [0, 0, 0, 0.25]
+
+
+@pytest.mark.parametrize("space", [None, 0, 1])
+def test_integers_are_cast(space):
+    layer = DiscreteActivation(space)
+    x = np.array([[-2, 0, 1]])
+    y = layer(x)
+    assert y.dtype == tf.float32
+    assert (y.numpy() == layer(x.astype(np.float32)).numpy()).all()
+    symbolic = layer(keras.Input((3,), dtype="int32"))
+    assert symbolic.dtype == "float32"
 
 
 def test_bad_arguments():
@@ -47,6 +65,10 @@ def test_bad_arguments():
         DiscreteActivation(zero_window=-1)
     with pytest.raises(ValueError, match="derivative_width=0"):
         DiscreteActivation(derivative_width=0)
+    with pytest.raises(TypeError, match="zero_window='a'"):
+        DiscreteActivation(1, "a")
+    with pytest.raises(TypeError, match="derivative_width=None"):
+        DiscreteActivation(derivative_width=None)
     with pytest.raises(TypeError, match="Received: 2.5"):
         DiscreteActivation(2.5)
     with pytest.raises(ValueError, match="ReLU.*zero_window=0.5"):

@@ -2,6 +2,7 @@
 """DiscreteConv2DTranspose."""
 
 import itertools
+import json
 
 import keras
 import numpy as np
@@ -52,6 +53,13 @@ class TestConv2DTransposeChannelsFirst(ExampleConformance):
             "data_format": "channels_first",
         }
     ]
+
+
+def test_output_padding_of_numpy():
+    kwargs = {"strides": 2, "output_padding": np.int64(1)}
+    layer = DiscreteConv2DTranspose(2, 3, **kwargs)
+    assert layer.output_padding == (1, 1)
+    assert json.dumps(layer.get_config()["output_padding"]) == "[1, 1]"
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])

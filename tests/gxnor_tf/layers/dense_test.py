@@ -49,3 +49,21 @@ def test_masks_pass_through():
     y = DiscreteActivation()(DiscreteDense(5)(masked))
     mask = keras.ops.convert_to_numpy(y._keras_mask)
     assert mask.tolist() == [[True, False, False]] * 2
+
+
+def test_sums_of_many_levels_fit_float16():
+    layer = DiscreteDense(
+        1, weight_space=7, dtype="mixed_float16", kernel_initializer="ones"
+    )
+    assert layer(np.ones((1, 2048))).numpy().item() == 2048
+
+
+@pytest.mark.parametrize("space", [0, 1])
+def test_initializer_that_gives_nan(space):
+    layer = DiscreteDense(
+        2,
+        weight_space=space,
+        kernel_initializer=keras.initializers.Constant(np.nan),
+    )
+    with pytest.raises(ValueError, match="must be finite.*Received 6 NaN"):
+        layer.build((None, 3))

@@ -380,6 +380,32 @@ class LayerConformance(ExampleConformance):
         )
         assert {g.dtype for g in gradients} == {tf.float32}
 
+    @pytest.mark.parametrize("half_range", [1.0, 0.7])
+    def test_float16_gives_what_float32_gives(self, half_range):
+        """To its precision; the sums of states are too large for it."""
+        x = tf.constant(400 * self.inputs())
+        results = []
+        for dtype in ("mixed_float16", "float32"):
+            layer = self.make(
+                **self.examples[0],
+                weight_space=gxnor_tf.DiscreteSpace(7, half_range),
+                dtype=dtype,
+            )
+            layer.build(x.shape)
+            if results:
+                layer.set_weights(results[0][0])
+            with tf.GradientTape() as tape:
+                y = layer(x)
+                loss = tf.reduce_mean(tf.cast(y, "float32"))
+            variables = [v.value for v in layer.trainable_variables]
+            gradients = tape.gradient(loss, variables)
+            results.append((layer.get_weights(), y, *gradients))
+        assert results[0][1].dtype == "float16"
+        for half, single in zip(results[0][1:], results[1][1:], strict=True):
+            single = single.numpy()
+            tolerance = 0.01 * np.abs(single).max()
+            np.testing.assert_allclose(half, single, atol=tolerance)
+
     @pytest.mark.parametrize("role", ["regularizer", "constraint"])
     def test_refuses_what_has_no_meaning(self, role):
         value = {"regularizer": "l2", "constraint": "non_neg"}[role]

@@ -200,6 +200,44 @@ def test_adapted_normalization_works_after_loading(tmp_path):
     np.testing.assert_array_equal(model(x), loaded(x))
 
 
+@keras.saving.register_keras_serializable(package="packed_model_test")
+class Holder(keras.layers.Layer):
+    """A layer that holds another one."""
+
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(inner, dict):
+            inner = keras.saving.deserialize_keras_object(inner)
+        self.inner = inner
+
+    def build(self, shape):
+        if not self.inner.built:
+            self.inner.build(shape)
+
+    def call(self, x):
+        return self.inner(x)
+
+    def get_config(self):
+        inner = keras.saving.serialize_keras_object(self.inner)
+        return super().get_config() | {"inner": inner}
+
+
+def test_adapted_layers_within_layers(tmp_path):
+    norm = keras.layers.Normalization()
+    norm.adapt(np.random.default_rng(0).normal(3, 2, (100, 4)))
+    model = keras.Sequential([keras.Input((4,)), Holder(Holder(norm))])
+    save_packed(model, tmp_path / "a")
+    loaded = load_packed(tmp_path / "a")
+    x = np.ones((2, 4), np.float32)
+    np.testing.assert_array_equal(model(x), loaded(x))
+    lookup = keras.layers.IntegerLookup(name="lookup")
+    lookup.adapt(np.arange(9))
+    inputs = keras.Input((4,), dtype="int64")
+    model = keras.Sequential([inputs, Holder(lookup, name="holder")])
+    with pytest.raises(ValueError, match="`holder/lookup`.*would be lost"):
+        save_packed(model, tmp_path / "b")
+
+
 def test_size_of_ternary_weights(tmp_path):
     model = keras.Sequential([keras.Input((784,)), gxnor_tf.DiscreteDense(512)])
     save_packed(model, tmp_path / "a")
