@@ -18,6 +18,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -227,26 +228,26 @@ def page(rows: Sequence[dict[str, Any]], levels: int, command: str) -> str:
         "# One framework, all its cases",
         "",
         "Binary, ternary and multi-level nets are one net with other spaces. "
-        "This page is\nwritten by",
+        "This page is written by",
         "",
         "```sh",
         command,
         "```",
         "",
         f"The paper's MNIST net 32C5-MP2-64C5-MP2-512FC-10 on "
-        f"{first['dataset']}, width {first['width']:g}, seed "
-        f"{first['seed']}, epochs: {first['epochs']}.\nOne recipe for all: "
-        "nothing is tuned for a case or chosen on test data (the epoch\nis "
-        "chosen on the validation split). It compares cases after a short "
-        "training and\ndoes not show what each can reach. With one seed, "
-        "differences of 0.1 % mean nothing.",
+        f"{first['dataset']}, width {first['width']:g}, seed {first['seed']}, "
+        f"epochs: {first['epochs']}. One recipe for all: nothing is tuned for "
+        "a case or chosen on test data (the epoch is chosen on the validation "
+        "split). It compares cases after a short training and does not show "
+        "what each can reach. With one seed, differences of 0.1 % mean "
+        "nothing, and another kind of CPU rounds differently.",
         "",
         "Every net was exported with custom and with builtin ops and run on "
-        "all test\nimages in LiteRT. *differing* counts images whose label "
-        "differs from Keras', and\nactivations that do. Nets with real "
-        'numbers inside are exported with\n`float_layers="float32"` and are '
-        f"equal up to rounding. The outputs of the other {len(exact)} nets\n"
-        f"differ in {outputs} of all images in both forms together.",
+        "all test images in LiteRT. *differing* counts images whose label "
+        "differs from Keras', and activations that do. Nets with real numbers "
+        'inside are exported with `float_layers="float32"` and are equal up '
+        f"to rounding. Of the other {len(exact)} nets, {outputs} outputs "
+        "differ in any bit, both forms together.",
         "",
         f"Machine: {platform.machine()}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}.",
@@ -287,7 +288,12 @@ def page(rows: Sequence[dict[str, Any]], levels: int, command: str) -> str:
         f"{activations} activations differ.",
         "",
     ]
-    return "\n".join(lines)
+    return "\n".join(
+        line
+        if line.startswith(("|", "#", "python"))
+        else textwrap.fill(line, width=80)
+        for line in lines
+    )
 
 
 def _cells(name: str, row: dict[str, Any]) -> list[str]:
