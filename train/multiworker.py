@@ -294,6 +294,12 @@ def join(batch_size: int) -> Team:
             split evenly.
     """
     cluster = Cluster.from_environment()
+    # TensorFlow waits inside, where Ctrl-C does not reach it.
+    logging.warning(
+        "Worker %d waits for all of %s; Ctrl-\\ ends it.",
+        cluster.rank,
+        ", ".join(cluster.addresses),
+    )
     team = Team(cluster, _connected())
     if batch_size % team.replicas:
         raise UserError(

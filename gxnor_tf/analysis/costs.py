@@ -146,6 +146,15 @@ def _size_lines(cost: ModelSummary) -> list[str]:
         if layer.weights or layer.other_parameters or layer.builtin_bytes:
             shape = "x".join(map(str, layer.output_shape)) or "1"
             lines.append(_line(layer.name, shape, _sizes(layer)))
+    if cost.custom_bytes is not None and cost.builtin_bytes is not None:
+        rest = [
+            _number(total - sum(part or 0 for part in parts))
+            for total, parts in (
+                (cost.custom_bytes, [c.custom_bytes for c in cost.layers]),
+                (cost.builtin_bytes, [c.builtin_bytes for c in cost.layers]),
+            )
+        ]
+        lines.append(_line("names and operators", "", ["", "", "", *rest]))
     return [*lines, _line("total", "", _sizes(cost))]
 
 
