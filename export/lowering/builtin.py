@@ -195,19 +195,21 @@ class BuiltinLowering(GraphWriter):
         if windows == 1:
             return floats
         adder = np.tile(np.eye(channels, dtype=np.float32), windows)
-        return self._float_matrix(
-            f"{op.name}/adder",
-            floats,
-            self.constant(
-                f"{op.name}/adder/weights",
-                adder if op.fully_connected else adder[:, None, None],
-            ),
-            np.zeros(channels, np.float32),
+        name = f"{op.name}/adder"
+        weights_index = self.constant(
+            f"{name}/weights",
+            adder if op.fully_connected else adder[:, None, None],
+        )
+        bias = self.constant(f"{name}/bias", np.zeros(channels, np.float32))
+        return self._kernel_op(
+            name,
+            (floats, weights_index, bias),
             Window((1, 1)),
             fully_connected=op.fully_connected,
             depthwise=False,
             input_shape=(*shape[:-1], windows * channels),
             output_shape=_sums_shape(op),
+            dtype=np.float32,
         )
 
     def _float_sums(self, op: DiscreteOp) -> int:
@@ -241,61 +243,16 @@ class BuiltinLowering(GraphWriter):
             if isinstance(op, FloatOp)
             else np.zeros(len(op.kernel), np.float32)
         )
-        return self._float_matrix(
+        return self._kernel_op(
             op.name,
-            x,
-            weights,
-            bias,
+            (x, weights, self.constant(f"{op.name}/bias", bias)),
             op.window,
             fully_connected=op.fully_connected,
             depthwise=op.depthwise,
             input_shape=op.input.shape,
             output_shape=_sums_shape(op),
+            dtype=np.float32,
         )
-
-    def _float_matrix(
-        self,
-        name: str,
-        x: int,
-        weights: int,
-        bias: npt.NDArray[np.float32],
-        window: Window,
-        *,
-        fully_connected: bool,
-        depthwise: bool,
-        input_shape: tuple[int, ...],
-        output_shape: tuple[int, ...],
-    ) -> int:
-        biases = self.constant(f"{name}/bias", bias)
-        if fully_connected and not depthwise:
-            return self.float_op(
-                "FULLY_CONNECTED",
-                [x, weights, biases],
-                f"{name}/sums",
-                output_shape,
-            )
-        if len(input_shape) == 1:
-            x = self._as_image(name, x, input_shape[0], np.float32)
-        x, padding = self._padded(name, x, input_shape, window, np.float32)
-        image = (
-            output_shape if len(output_shape) == 3 else (1, 1, *output_shape)
-        )
-        sums = self.float_op(
-            "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
-            [x, weights, biases],
-            f"{name}/sums",
-            image,
-            **_convolution_options(
-                window,
-                padding,
-                len(bias) // input_shape[-1] if depthwise else 0,
-            ),
-        )
-        if image == output_shape:
-            return sums
-        flat = self.new_tensor(f"{name}/flat_sums", output_shape, np.float32)
-        self.reshape(sums, flat, output_shape)
-        return flat
 
     def _int8_op(
         self,
@@ -308,8 +265,6 @@ class BuiltinLowering(GraphWriter):
         """An int8 op: `clip(round(multiplier * (sum + bias)))`."""
         scale = self.scale(op.input)
         per_channel = (multiplier / scale).astype(np.float32)
-        outputs = len(kernel)
-        fully_connected = op.fully_connected and not op.depthwise
         weights = self.constant(
             f"{op.name}/weights",
             np.ascontiguousarray(_tflite_kernel(op, kernel)),
@@ -320,39 +275,79 @@ class BuiltinLowering(GraphWriter):
             bias,
             Quantization(per_channel * np.float32(scale), axis=0),
         )
-        shape = (*_sums_shape(op)[:-1], outputs)
-        x = self.int8(op.input)
-        if fully_connected:
-            index = self.new_tensor(f"{op.name}/int8", shape, np.int8)
+        return self._kernel_op(
+            op.name,
+            (self.int8(op.input), weights, biases),
+            op.window,
+            fully_connected=op.fully_connected,
+            depthwise=op.depthwise,
+            input_shape=op.input.shape,
+            output_shape=(*_sums_shape(op)[:-1], len(kernel)),
+            dtype=np.int8,
+            scale=scale,
+            activation=activation,
+        )
+
+    def _kernel_op(
+        self,
+        name: str,
+        operands: tuple[int, int, int],
+        window: Window,
+        *,
+        fully_connected: bool,
+        depthwise: bool,
+        input_shape: tuple[int, ...],
+        output_shape: tuple[int, ...],
+        dtype: npt.DTypeLike,
+        scale: float | None = None,
+        activation: str = "NONE",
+    ) -> int:
+        """A builtin op with weights, on int8 or float32 tensors.
+
+        Args:
+            name: What to call its tensors.
+            operands: Input, weights and bias.
+            window: How the kernel slides.
+            fully_connected: Whether it covers the input.
+            depthwise: Whether every output sees one input channel.
+            input_shape: Shape of the input, the batch left out.
+            output_shape: Shape of the output, likewise.
+            dtype: Type of input and output.
+            scale: Scale of an int8 input.
+            activation: Fused activation.
+        """
+        x, weights, bias = operands
+        integer = np.dtype(dtype) == np.int8
+        if fully_connected and not depthwise:
+            index = self.new_tensor(f"{name}/sums", output_shape, dtype)
             self.builder.builtin(
                 "FULLY_CONNECTED",
-                [x, weights, biases],
+                [x, weights, bias],
                 [index],
-                version=5,
+                version=5 if integer else 1,
                 fused_activation_function=activation,
             )
             return index
-        input_shape = op.input.shape
         if len(input_shape) == 1:
-            x = self._as_image(op.name, x, input_shape[0], np.int8, scale)
-        x, padding = self._padded(
-            op.name, x, input_shape, op.window, np.int8, scale
+            x = self._as_image(name, x, input_shape[0], dtype, scale)
+        x, padding = self._padded(name, x, input_shape, window, dtype, scale)
+        image = (
+            output_shape if len(output_shape) == 3 else (1, 1, *output_shape)
         )
-        image = shape if len(shape) == 3 else (1, 1, *shape)
-        index = self.new_tensor(f"{op.name}/int8", image, np.int8)
-        multiples = outputs // input_shape[-1] if op.depthwise else 0
+        index = self.new_tensor(f"{name}/sums", image, dtype)
+        multiples = output_shape[-1] // input_shape[-1] if depthwise else 0
         self.builder.builtin(
-            "DEPTHWISE_CONV_2D" if op.depthwise else "CONV_2D",
-            [x, weights, biases],
+            "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
+            [x, weights, bias],
             [index],
-            version=3,
+            version=3 if integer else 1,
             fused_activation_function=activation,
-            **_convolution_options(op.window, padding, multiples),
+            **_convolution_options(window, padding, multiples),
         )
-        if image == shape:
+        if image == output_shape:
             return index
-        flat = self.new_tensor(f"{op.name}/flat", shape, np.int8)
-        self.reshape(index, flat, shape)
+        flat = self.new_tensor(f"{name}/flat", output_shape, dtype)
+        self.reshape(index, flat, output_shape)
         return flat
 
     def _as_image(
