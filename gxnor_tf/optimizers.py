@@ -12,7 +12,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gxnor_tf import _compat, schedules, step_rules, transitions
+from gxnor_tf import (
+    _compat,
+    discrete_update,
+    moment_formats,
+    schedules,
+    step_rules,
+)
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.overrides import Overrides, TransitionSettings
 from gxnor_tf.overrides import from_config as overrides_from_config
@@ -33,10 +39,6 @@ _UNSUPPORTED = {
 # belongs to, and what else decides which variables an optimizer has.
 _RULE_KEY = "step_rule"
 _LAYOUT_KEY = "layout"
-
-# Largest size of a gradient element. Its square is finite in float32, and so
-# is a sum of such squares; infinity would stay in the moments for ever.
-_LARGEST = 1e18
 
 # What an inner optimizer does outside of `update_step`, where it would be
 # lost without a word.
@@ -72,8 +74,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         learning_rate: A float, or a Keras learning rate schedule: the size of
             a typical increment, in units of the weights' values.
         step_rule: `"momentum"` (moving average of the gradient, normalised by
-            its RMS; 5 bytes per weight), `"adam"` (the rule of the paper's
-            code; 9 bytes) or `"sgd"` (normalised gradient; 1 byte).
+            its RMS), `"adam"` (the rule of the paper's code), `"sgd"`
+            (normalised gradient, no moment), `"sign"`, `"bop"` or
+            `"error_feedback"`; see `gxnor_tf.step_rules`.
         transition_gain: m in `tanh(m |residue| / step)`: a number > 0, or a
             schedule (a Keras learning rate schedule, or another callable that
             maps the tensor `iterations` to a number; where that is not > 0
@@ -84,10 +87,19 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             registered with Keras for the model to be loaded again; a lambda
             cannot be saved.
         seed: Integer seed of the transitions.
-        beta_1: Decay of the first moment. Default 0.99 for momentum, 0.9 for
-            adam.
+        beta_1: Decay of the first moment; of momentum, sign and bop the
+            largest one. Default 0.998 for these, 0.9 for adam, and 1, which
+            forgets nothing, for error_feedback.
         beta_2: Decay of adam's second moment. Default 0.999.
         epsilon: adam's epsilon. Default 1e-8.
+        memory_growth: Steps of memory, per step of training so far, of the
+            moving average of momentum, sign and bop, until `beta_1` limits
+            it: so one setting fits short and long runs. Default 0.1;
+            infinity makes the decay `beta_1` from the start.
+        moment_dtype: How moments are held: `"int8"` (the default; 1 byte per
+            weight and moment, beside the 1 byte of the weight), `"bfloat16"`
+            (the default for adam) or `"float32"`. See
+            `gxnor_tf.moment_formats`.
         continuous_optimizer: A Keras optimizer for all other variables, or
             its name, with its own learning rate; a schedule of its counts
             batches as that of this optimizer does. One that needs more of
@@ -150,6 +162,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         beta_1: float | None = None,
         beta_2: float | None = None,
         epsilon: float | None = None,
+        memory_growth: float | None = None,
+        moment_dtype: str | None = None,
         continuous_optimizer: keras.optimizers.Optimizer | str | None = None,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
         name: str = "discrete_state_transition",
@@ -184,14 +198,19 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             "beta_1": beta_1,
             "beta_2": beta_2,
             "epsilon": epsilon,
+            "memory_growth": memory_growth,
         }
         self.step_rule = step_rules.get(step_rule, **rule_settings)
+        if moment_dtype is None:
+            moment_dtype = self.step_rule.default_moment_dtype
+        self._moment_format = moment_formats.get(moment_dtype)
         rule_settings = {
             key: None if value is None else float(value)
             for key, value in rule_settings.items()
         }
         self._config: dict[str, Any] = {
             "step_rule": step_rule,
+            "moment_dtype": moment_dtype,
             "seed": int(seed),
             **rule_settings,
         }
@@ -244,12 +263,17 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     def state_bytes_per_weight(self) -> float:
         """Bytes of training state per discrete weight.
 
-        One for the int8 state, four for each moment and, with gradient
-        accumulation, for the accumulator.
+        One for the int8 state, those of each moment (one in int8, beside one
+        float per tensor) and, with gradient accumulation, four for the
+        accumulator.
         """
-        floats = len(self.step_rule.moment_names)
-        floats += bool(self.gradient_accumulation_steps)
-        return 1.0 + 4.0 * floats
+        moments = len(self.step_rule.moment_names)
+        accumulators = bool(self.gradient_accumulation_steps)
+        return (
+            1.0
+            + self._moment_format.bytes_per_value * moments
+            + 4.0 * accumulators
+        )
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -296,24 +320,33 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         settings = self._overrides.assign([v.path for v in discrete.values()])
         super().build(variables)
         self._settings: dict[int, TransitionSettings] = {}
-        self._spaces: dict[int, Any] = {}
-        self._moments: dict[int, list[keras.Variable]] = {}
+        self._updates: dict[int, discrete_update.DiscreteUpdate] = {}
+        # Of each variable, of each moment, the variables that hold it.
+        self._moments: dict[int, list[list[keras.Variable]]] = {}
         self._moved: dict[int, keras.Variable] = {}
         self._paths: dict[int, str] = {}
         for (index, variable), own in zip(
             discrete.items(), settings, strict=True
         ):
             self._settings[index] = own
-            self._spaces[index] = variable.space
+            self._updates[index] = discrete_update.make(
+                variable.space, own.step_rule, self._moment_format
+            )
             self._paths[index] = variable.path
+            name = variable.path.replace("/", "_")
             self._moments[index] = [
-                self.add_variable_from_reference(variable, name=moment)
+                [
+                    self.add_variable(
+                        shape, dtype=dtype, name=f"{name}_{moment}_{part}"
+                    )
+                    for part, shape, dtype in self._moment_format.parts(
+                        tuple(variable.shape)
+                    )
+                ]
                 for moment in self.step_rule.moment_names
             ]
             self._moved[index] = self.add_variable(
-                (),
-                dtype="float32",
-                name=f"{variable.path.replace('/', '_')}_moved",
+                (), dtype="float32", name=f"{name}_moved"
             )
         self._counted_from = self.add_variable(
             (), dtype="int64", name="counted_from"
@@ -354,7 +387,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     ) -> None:
         """Updates one variable; Keras calls this."""
         index = _compat.variable_index(self, variable)
-        if index not in self._spaces:
+        if index not in self._updates:
             if not self._follow_learning_rate:
                 learning_rate = self._continuous_learning_rate()
             self.continuous_optimizer.update_step(
@@ -362,34 +395,33 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             )
             return
         settings = self._settings[index]
-        moments = self._moments[index]
-        increment, new_moments = settings.step_rule.increment(
-            _finite(tf.cast(gradient, tf.float32)),
-            tuple(tf.convert_to_tensor(m) for m in moments),
-            self.iterations + 1,
-            tf.cast(learning_rate, tf.float32)
-            * settings.learning_rate_multiplier,
-        )
         gain = (
             self.transition_gain
             if settings.transition_gain is None
             else schedules.at(settings.transition_gain, self.iterations)
         )
-        for moment, new_moment in zip(moments, new_moments, strict=True):
-            self.assign(moment, new_moment)
         states = tf.convert_to_tensor(variable)
-        new_states = transitions.transition(
+        moments = self._moments[index]
+        new_states, new_moments = self._updates[index](
+            gradient,
             states,
-            increment,
-            transitions.stateless_uniform(
-                variable.shape, self._config["seed"], index, self.iterations
+            tuple(
+                tuple(tf.convert_to_tensor(part) for part in moment)
+                for moment in moments
             ),
-            self._spaces[index],
-            tf.convert_to_tensor(gain),
+            tf.constant(self._config["seed"], tf.int64),
+            tf.constant(index, tf.int64),
+            tf.cast(self.iterations, tf.int64),
+            tf.cast(learning_rate, tf.float32)
+            * settings.learning_rate_multiplier,
+            tf.cast(gain, tf.float32),
         )
-        moved = tf.cast(tf.not_equal(states, new_states), tf.float32)
+        for moment, new_moment in zip(moments, new_moments, strict=True):
+            for part, new_part in zip(moment, new_moment, strict=True):
+                self.assign(part, new_part)
+        moved = tf.math.count_nonzero(states != new_states, dtype=tf.float32)
         self.assign(variable, new_states)
-        self.assign_add(self._moved[index], tf.reduce_mean(moved))
+        self.assign_add(self._moved[index], moved / states.shape.num_elements())
 
     def _continuous_learning_rate(self) -> Any:
         """That of the continuous optimizer's own, at this step."""
@@ -498,6 +530,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         inner = self.continuous_optimizer
         return {
             "built": self.built,
+            "moment_dtype": self._config["moment_dtype"],
             "learning_rate": kind(_compat.given_learning_rate(self)),
             "transition_gain": kind(self._gain),
             "gradient_accumulation_steps": (
@@ -583,13 +616,6 @@ def _checked_inner(given: Any) -> keras.optimizers.Optimizer:
             f"{type(optimizer).__name__}, which overrides {', '.join(hooks)}"
         )
     return optimizer
-
-
-def _finite(gradient: tf.Tensor) -> tf.Tensor:
-    gradient = tf.where(
-        tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient)
-    )
-    return tf.clip_by_value(gradient, -_LARGEST, _LARGEST)
 
 
 def _number(scalar: Any) -> float:

@@ -2,15 +2,20 @@
 """Step rules: from a gradient to the increment that DST turns into hops.
 
 A rule is pure: it maps a gradient and the moments of a weight tensor to the
-increment dW and the new moments. All three rules are scaled such that a
-typical |dW| equals the learning rate, in units of the weights' values.
+increment dW and the new moments. All rules are scaled such that a typical
+|dW| (of `error_feedback`, its growth per step) equals the learning rate, in
+units of the weights' values.
 """
 
 import dataclasses
+import math
 import numbers
+from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 import tensorflow as tf
+
+from gxnor_tf import transitions
 
 Moments = tuple[tf.Tensor, ...]
 
@@ -19,9 +24,19 @@ _TINY = 1e-30
 
 
 class StepRule(Protocol):
-    """What the optimizer needs of a step rule."""
+    """What the optimizer needs of a step rule.
+
+    Attributes:
+        moment_names: Names of the moments, tensors of the weights' shape
+            that start at 0.
+        default_moment_dtype: How they are held unless asked otherwise.
+        probability: Maps the residue of an increment and the transition gain
+            to the probability of the hop.
+    """
 
     moment_names: ClassVar[tuple[str, ...]]
+    default_moment_dtype: ClassVar[str]
+    probability: ClassVar[Callable[[tf.Tensor, tf.Tensor], tf.Tensor]]
 
     def increment(
         self,
@@ -32,6 +47,25 @@ class StepRule(Protocol):
     ) -> tuple[tf.Tensor, Moments]:
         """Gives `(increment, new_moments)`; `step` counts from 1."""
 
+    def feedback(self, moments: Moments, remainder: tf.Tensor) -> Moments:
+        """The moments after a transition.
+
+        `remainder` is what it did not take of the bounded increment.
+        """
+
+
+class _Rule:
+    """What most rules share: the paper's hops, which leave no trace."""
+
+    moment_names: ClassVar[tuple[str, ...]] = ("momentum",)
+    default_moment_dtype: ClassVar[str] = "int8"
+    probability = staticmethod(transitions.transition_probability)
+
+    def feedback(self, moments: Moments, remainder: tf.Tensor) -> Moments:
+        """See `StepRule`."""
+        del remainder
+        return moments
+
 
 def _normalise(direction: tf.Tensor) -> tf.Tensor:
     """Divides by the RMS over the tensor, without underflow of the squares."""
@@ -41,7 +75,7 @@ def _normalise(direction: tf.Tensor) -> tf.Tensor:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sgd:
+class Sgd(_Rule):
     """`dW = -lr * g / rms(g)`: no state beside the weight."""
 
     moment_names: ClassVar[tuple[str, ...]] = ()
@@ -59,15 +93,87 @@ class Sgd:
 
 
 @dataclasses.dataclass(frozen=True)
-class Momentum:
-    """`m <- beta_1 m + (1 - beta_1) g`, `dW = -lr * m / rms(m)`.
+class Momentum(_Rule):
+    """`m <- b m + (1 - b) g`, `dW = -lr * m / rms(m)`.
 
-    The RMS is taken over the tensor: hops follow the direction that the
-    gradients of the last `1 / (1 - beta_1)` steps agree on.
+    The RMS is taken over the tensor: hops follow the direction that past
+    gradients agree on. How far back they go must fit the length of the run,
+    which an optimizer does not know: the memory `1 / (1 - b)` grows with the
+    steps t, `b = min(beta_1, 1 - 1 / (1 + memory_growth t))`.
+
+    Attributes:
+        beta_1: Largest decay.
+        memory_growth: Steps of memory per step of training; infinity makes
+            the decay `beta_1` from the start.
     """
 
-    beta_1: float = 0.99
-    moment_names: ClassVar[tuple[str, ...]] = ("momentum",)
+    beta_1: float = 0.998
+    memory_growth: float = 0.1
+
+    def moment(
+        self, gradient: tf.Tensor, moments: Moments, step: tf.Tensor
+    ) -> tf.Tensor:
+        """The new moving average."""
+        memory = 1 + self.memory_growth * tf.cast(step, tf.float32)
+        share = tf.maximum(1 - self.beta_1, 1 / memory)
+        return moments[0] + (gradient - moments[0]) * share
+
+    def increment(
+        self,
+        gradient: tf.Tensor,
+        moments: Moments,
+        step: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> tuple[tf.Tensor, Moments]:
+        """See `StepRule`."""
+        moment = self.moment(gradient, moments, step)
+        return -learning_rate * _normalise(moment), (moment,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sign(Momentum):
+    """`dW = -lr * sign(m)`: all weights of a tensor hop equally often."""
+
+    def increment(
+        self,
+        gradient: tf.Tensor,
+        moments: Moments,
+        step: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> tuple[tf.Tensor, Moments]:
+        """See `StepRule`."""
+        moment = self.moment(gradient, moments, step)
+        return -learning_rate * tf.sign(moment), (moment,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bop(Momentum):
+    """Bop (Helwegen et al., 2019, arXiv 1906.02107) for any space.
+
+    Every weight whose moment is beyond a threshold hops one state, and for
+    certain: DST by `Momentum` with the increment rounded to the nearest whole
+    number of steps. The threshold is `step / (2 lr)`, in RMS of the moment,
+    so that it rises as the learning rate falls.
+    """
+
+    probability = staticmethod(transitions.nearest)
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorFeedback(_Rule):
+    """`e <- b e - lr * g / rms(g)`, `dW = e`; then e is what was not taken.
+
+    The increment is rounded to the nearest whole number of steps; the
+    remainder waits in the moment e for its turn. What would lead out of the
+    space is dropped.
+
+    Attributes:
+        beta_1: Decay b of what waits; 1 forgets nothing.
+    """
+
+    beta_1: float = 1.0
+    moment_names: ClassVar[tuple[str, ...]] = ("error",)
+    probability = staticmethod(transitions.nearest)
 
     def increment(
         self,
@@ -78,19 +184,25 @@ class Momentum:
     ) -> tuple[tf.Tensor, Moments]:
         """See `StepRule`."""
         del step
-        (moment,) = moments
-        moment = moment + (gradient - moment) * (1 - self.beta_1)
-        return -learning_rate * _normalise(moment), (moment,)
+        error = self.beta_1 * moments[0] - learning_rate * _normalise(gradient)
+        return error, (error,)
+
+    def feedback(self, moments: Moments, remainder: tf.Tensor) -> Moments:
+        """See `StepRule`."""
+        del moments
+        return (remainder,)
 
 
 @dataclasses.dataclass(frozen=True)
-class Adam:
+class Adam(_Rule):
     """The Adam step (Kingma and Ba, 2015), as in the paper's own code."""
 
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
     moment_names: ClassVar[tuple[str, ...]] = ("momentum", "velocity")
+    # A squared gradient that is rounded to 0 makes an infinite step.
+    default_moment_dtype: ClassVar[str] = "bfloat16"
 
     def increment(
         self,
@@ -115,14 +227,30 @@ class Adam:
         return increment, (moment, velocity)
 
 
-_RULES: dict[str, Any] = {"adam": Adam, "momentum": Momentum, "sgd": Sgd}
+_RULES: dict[str, Any] = {
+    "adam": Adam,
+    "bop": Bop,
+    "error_feedback": ErrorFeedback,
+    "momentum": Momentum,
+    "sgd": Sgd,
+    "sign": Sign,
+}
+
+# What a setting may be: the words of the error, and the test.
+_LIMITS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "beta_1": ("in [0, 1)", lambda x: 0 <= x < 1),
+    "beta_2": ("in [0, 1)", lambda x: 0 <= x < 1),
+    "epsilon": ("> 0", lambda x: x > 0),
+    "memory_growth": ("> 0", lambda x: x > 0),
+}
 
 
 def get(name: str, **settings: float | None) -> StepRule:
     """Makes a step rule by name.
 
     Args:
-        name: `"adam"`, `"momentum"` or `"sgd"`.
+        name: `"momentum"`, `"adam"`, `"sgd"`, `"sign"`, `"bop"` or
+            `"error_feedback"`.
         **settings: Settings such as `beta_1`; None keeps the rule's default.
 
     Raises:
@@ -130,7 +258,7 @@ def get(name: str, **settings: float | None) -> StepRule:
             or one out of range.
 
     >>> get("momentum", beta_1=0.9)
-    Momentum(beta_1=0.9)
+    Momentum(beta_1=0.9, memory_growth=0.1)
     """
     if not isinstance(name, str) or name not in _RULES:
         raise ValueError(
@@ -150,11 +278,8 @@ def get(name: str, **settings: float | None) -> StepRule:
             raise ValueError(
                 f"`{key}` must be a number. Received: {key}={value!r}"
             )
-        if key.startswith("beta") and not 0 <= value < 1:
-            raise ValueError(
-                f"`{key}` must be in [0, 1). Received: {key}={value}"
-            )
-        if key == "epsilon" and not value > 0:
-            raise ValueError(f"`epsilon` must be > 0. Received: {value}")
+        text, allows = _LIMITS[key]
+        if math.isnan(value) or not allows(value):
+            raise ValueError(f"`{key}` must be {text}. Received: {key}={value}")
     made: StepRule = rule(**{k: float(v) for k, v in given.items()})
     return made

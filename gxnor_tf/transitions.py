@@ -10,9 +10,13 @@ Pure functions. With the increment dW that an ordinary optimizer would apply
     W  <- W + dz * (kappa + sign(rho) * B)     B = 1 with probability tau
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from gxnor_tf.discrete_space import DiscreteSpace
+
+Probability = Callable[[tf.Tensor, float | tf.Tensor], tf.Tensor]
 
 
 def bounded_increment(
@@ -54,13 +58,22 @@ def transition_probability(
     return tf.math.tanh(transition_gain * tf.math.abs(residue))
 
 
+def nearest(
+    residue: tf.Tensor, transition_gain: float | tf.Tensor
+) -> tf.Tensor:
+    """The probability that rounds to the nearest state: 0 or 1, without m."""
+    del transition_gain
+    return tf.cast(tf.math.abs(residue) > 0.5, residue.dtype)
+
+
 def transition(
     states: tf.Tensor,
     increment: tf.Tensor,
     uniform: tf.Tensor,
     space: DiscreteSpace,
     transition_gain: float | tf.Tensor = 3.0,
-) -> tf.Tensor:
+    probability: Probability = transition_probability,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """One discrete state transition of every weight.
 
     Args:
@@ -70,55 +83,27 @@ def transition(
         space: The space of the states.
         transition_gain: m, a number or a float32 scalar. Where it is not
             > 0, no weight hops at random.
+        probability: Maps `(residue, transition_gain)` to the probability of
+            a hop.
 
     Returns:
-        The new states, int8, always inside the space.
+        `(new_states, remainder)`: the new states, int8, always inside the
+        space; and what they did not take of the bounded increment, float32
+        and in values.
 
     Example:
 
-    >>> new = transition(tf.constant([-1, 0, 1], tf.int8),
-    ...                  tf.constant([2.0, 0.1, 5.0]),
-    ...                  tf.constant([0.5, 0.1, 0.0]), DiscreteSpace(1))
-    >>> new.numpy().tolist()
-    [1, 1, 1]
+    >>> new, remainder = transition(tf.constant([-1, 0, 1], tf.int8),
+    ...                             tf.constant([2.0, 0.25, 5.0]),
+    ...                             tf.constant([0.5, 0.1, 0.0]),
+    ...                             DiscreteSpace(1))
+    >>> new.numpy().tolist(), remainder.numpy().tolist()
+    ([1, 1, 1], [0.0, -0.75, 0.0])
     """
     current = tf.cast(states, tf.float32)
     bounded = bounded_increment(increment, current, space)
     jump, residue = split(bounded)
-    hop = tf.cast(
-        uniform < transition_probability(residue, transition_gain), tf.float32
-    )
-    steps = jump + tf.math.sign(bounded) * hop
-    return tf.cast(current + steps * space.state_stride, tf.int8)
-
-
-def stateless_uniform(
-    shape: tf.TensorShape, seed: int, stream: int, iteration: tf.Tensor
-) -> tf.Tensor:
-    """Random numbers in [0, 1) that depend on the arguments only.
-
-    So a run can be repeated and resumed, and every replica draws the same.
-    The bits come from TensorFlow's Philox generator, which is identical in
-    eager mode, graphs and XLA; its own conversion to float32 is not, hence
-    the 24 upper bits are scaled here.
-
-    Args:
-        shape: Static shape of the result.
-        seed: Seed of the run.
-        stream: Number of the variable that is drawn for.
-        iteration: Integer scalar tensor, the training step.
-
-    Returns:
-        float32 tensor of multiples of 2^-24.
-    """
-    key = tf.stack(
-        [
-            tf.constant(seed, tf.int64),
-            tf.cast(iteration, tf.int64) * 2**16 + stream,
-        ]
-    )
-    bits = tf.random.stateless_uniform(
-        shape, key, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
-    )
-    upper = tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32))
-    return tf.cast(upper, tf.float32) * 2.0**-24
+    hop = tf.cast(uniform < probability(residue, transition_gain), tf.float32)
+    taken = jump + tf.math.sign(bounded) * hop
+    new_states = tf.cast(current + taken * space.state_stride, tf.int8)
+    return new_states, (bounded - taken) * space.step

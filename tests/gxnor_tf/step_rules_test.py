@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The step rules, three steps against their formulas in float64."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -36,16 +38,76 @@ def test_sgd():
         np.testing.assert_allclose(found, -RATE * g / rms(g), rtol=1e-5)
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.9, 0.99])
-def test_momentum(beta):
+def decay(rule, step):
+    """That of the moving average, from its description."""
+    return min(rule.beta_1, 1 - 1 / (1 + rule.memory_growth * step))
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.2, 0.99])
+@pytest.mark.parametrize("growth", [0.1, 1.0, math.inf])
+@pytest.mark.parametrize("name", ["momentum", "sign", "bop"])
+def test_moving_averages(name, beta, growth):
+    rule = step_rules.get(name, beta_1=beta, memory_growth=growth)
     m = 0
-    for found, g in zip(
-        run(step_rules.get("momentum", beta_1=beta)), GRADIENTS, strict=True
+    for step, (found, g) in enumerate(
+        zip(run(rule), GRADIENTS, strict=True), start=1
     ):
-        m = beta * m + (1 - beta) * g
+        b = decay(rule, step)
+        m = b * m + (1 - b) * g
+        direction = np.sign(m) if name == "sign" else m / rms(m)
         np.testing.assert_allclose(
-            found, -RATE * m / rms(m), rtol=1e-4, atol=1e-7
+            found, -RATE * direction, rtol=1e-4, atol=1e-6
         )
+
+
+def test_memory_is_a_share_of_the_run_until_it_reaches_its_limit():
+    rule = step_rules.get("momentum")
+    memory = [1 / (1 - decay(rule, step)) for step in (10, 100, 1000, 10**5)]
+    np.testing.assert_allclose(memory, [2, 11, 101, 500])
+
+
+def test_error_feedback():
+    """What is not taken waits, what cannot be taken is dropped."""
+    rule = step_rules.get("error_feedback", beta_1=0.5)
+    error = 0
+    for found, g in zip(run(rule), GRADIENTS, strict=True):
+        error = 0.5 * error - RATE * g / rms(g)
+        np.testing.assert_allclose(found, error, rtol=1e-4, atol=1e-7)
+    (kept,) = rule.feedback((tf.constant([9.0]),), tf.constant([0.25]))
+    assert kept.numpy().tolist() == [0.25]
+
+
+def test_other_rules_keep_their_moments():
+    moments = (tf.constant([9.0]),)
+    for name in ("momentum", "sign", "bop", "adam"):
+        rule = step_rules.get(name)
+        assert rule.feedback(moments, tf.constant([0.25])) is moments
+
+
+def test_probabilities():
+    residue = tf.constant([0.1, -0.4, 0.6])
+    for name in ("momentum", "sign", "sgd", "adam"):
+        found = step_rules.get(name).probability(residue, 3.0)
+        np.testing.assert_allclose(found, np.tanh([0.3, 1.2, 1.8]), rtol=1e-6)
+    for name in ("bop", "error_feedback"):
+        found = step_rules.get(name).probability(residue, 3.0)
+        assert found.numpy().tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "text"),
+    [
+        ("momentum", {"memory_growth": 0}, "must be > 0"),
+        ("momentum", {"memory_growth": math.nan}, "must be > 0"),
+        ("momentum", {"beta_1": 1.0}, r"must be in \[0, 1\)"),
+        ("momentum", {"beta_1": math.nan}, r"must be in \[0, 1\)"),
+        ("adam", {"memory_growth": 0.1}, "has no `memory_growth`"),
+        ("sgd", {"beta_1": 0.9}, "no settings"),
+    ],
+)
+def test_bad_settings_are_named(name, settings, text):
+    with pytest.raises(ValueError, match=text):
+        step_rules.get(name, **settings)
 
 
 def test_adam():
@@ -76,7 +138,7 @@ def test_adam_is_that_of_keras():
 def test_normalised_rules_do_not_care_about_scale(scale):
     """Squares neither underflow nor overflow; no gradient is no increment."""
     gradient = tf.constant(GRADIENTS[0] / rms(GRADIENTS[0]), tf.float32)
-    for name in ("sgd", "momentum"):
+    for name in ("sgd", "momentum", "bop", "error_feedback"):
         rule = step_rules.get(name)
         moments = tuple(tf.zeros((4, 5)) for _ in rule.moment_names)
         step = tf.constant(1, tf.int64)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gxnor_tf import DiscreteSpace, transitions
+from gxnor_tf import DiscreteSpace, random_bits, transitions
 
 spaces = st.builds(
     DiscreteSpace, st.integers(0, 7), st.sampled_from([0.3, 1.0, 2.5])
@@ -22,12 +22,17 @@ increments = hnp.arrays(
 )
 
 
+def uniform_numbers(shape, iteration):
+    key = random_bits.make_key(1, 2, iteration)
+    return random_bits.uniform(random_bits.random_bits(shape, key, 0))
+
+
 @hypothesis.given(spaces, increments, st.integers(0, 2**32 - 1))
 def test_state_stays_in_space(space, increment, seed):
     rng = np.random.default_rng(seed)
     states = rng.choice(space.states, increment.shape)
     uniform = rng.random(increment.shape, np.float32)
-    new = transitions.transition(states, increment, uniform, space, 3.0)
+    new, _ = transitions.transition(states, increment, uniform, space, 3.0)
     assert new.dtype == tf.int8
     assert space.contains(new.numpy())
 
@@ -47,7 +52,7 @@ def test_agrees_with_the_paper_in_float64(space, increment):
     tau = np.tanh(3.0 * np.abs(nu) / step)
     hop = np.sign(rho) * (uniform < tau)
     expected = (value + step * (kappa + hop)) / space.unit
-    new = transitions.transition(states, increment, uniform, space, 3.0)
+    new, _ = transitions.transition(states, increment, uniform, space, 3.0)
     # float32 may put an increment on the other side of a whole number of
     # steps, or tau on the other side of the random number.
     clear = (np.abs(rho / step - np.rint(rho / step)) > 1e-4) | (rho == 0)
@@ -66,8 +71,8 @@ def test_transition_frequency(n, residue):
     start = space.states[0] if residue > 0 else space.states[-1]
     states = np.full(count, start)
     increment = np.full(count, residue * space.step, np.float32)
-    uniform = transitions.stateless_uniform((count,), 1, 2, tf.constant(3))
-    new = transitions.transition(states, increment, uniform, space, 3.0)
+    uniform = uniform_numbers((count,), 3)
+    new, _ = transitions.transition(states, increment, uniform, space, 3.0)
     moved = (new.numpy() != states).mean()
     direction = np.unique(np.sign(new.numpy().astype(int) - states))
     assert set(direction) == {0, np.sign(residue)}
@@ -78,7 +83,7 @@ def test_transition_frequency(n, residue):
 
 def test_whole_steps_are_certain():
     space = DiscreteSpace(3)
-    new = transitions.transition(
+    new, _ = transitions.transition(
         tf.constant([-4, 0, 3, 4], tf.int8),
         tf.constant([2.0, -0.5, 1.0, -2.0]),
         tf.ones(4) * 0.999,
@@ -88,7 +93,7 @@ def test_whole_steps_are_certain():
 
 
 def test_nan_increment_does_not_move():
-    new = transitions.transition(
+    new, _ = transitions.transition(
         tf.constant([-1, 1], tf.int8),
         tf.constant([np.nan, np.nan]),
         tf.zeros(2),
@@ -98,7 +103,7 @@ def test_nan_increment_does_not_move():
 
 
 def test_infinite_increment_goes_to_the_edge():
-    new = transitions.transition(
+    new, _ = transitions.transition(
         tf.constant([1, -1], tf.int8),
         tf.constant([-np.inf, np.inf]),
         tf.zeros(2),
@@ -114,8 +119,8 @@ def test_eager_graph_and_xla_agree():
     increment = tf.constant(rng.normal(0, 0.4, (300, 41)), tf.float32)
 
     def step(iteration):
-        uniform = transitions.stateless_uniform((300, 41), 7, 1, iteration)
-        return transitions.transition(states, increment, uniform, space)
+        uniform = uniform_numbers((300, 41), iteration)
+        return transitions.transition(states, increment, uniform, space)[0]
 
     iteration = tf.constant(12, tf.int64)
     eager = step(iteration).numpy()
@@ -127,21 +132,24 @@ def test_eager_graph_and_xla_agree():
     assert (eager != xla).mean() < 1e-4
 
 
-def test_random_numbers_are_uniform_and_independent():
-    draws = {
-        (seed, stream, iteration): transitions.stateless_uniform(
-            (50_000,), seed, stream, tf.constant(iteration)
-        ).numpy()
-        for seed in (0, 1)
-        for stream in (0, 1)
-        for iteration in (0, 1, 70_000)
-    }
-    for x in draws.values():
-        assert 0 <= x.min() and x.max() < 1
-        assert abs(x.mean() - 0.5) < 4 * math.sqrt(1 / 12 / x.size)
-        assert abs(x.var() - 1 / 12) < 0.002
-    keys = list(draws)
-    for i, a in enumerate(keys):
-        for b in keys[i + 1 :]:
-            correlation = np.corrcoef(draws[a], draws[b])[0, 1]
-            assert abs(correlation) < 5 / math.sqrt(50_000), (a, b)
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_nearest_rounds_and_leaves_the_remainder(n):
+    space = DiscreteSpace(n, half_range=0.5)
+    rng = np.random.default_rng(n)
+    states = rng.choice(space.states, 1000)
+    increment = rng.normal(0, space.step, 1000).astype(np.float32)
+    new, remainder = transitions.transition(
+        states,
+        increment,
+        rng.random(1000, np.float32),
+        space,
+        probability=transitions.nearest,
+    )
+    values = states * space.unit
+    bounded = np.clip(increment, -0.5 - values, 0.5 - values)
+    taken = (new.numpy().astype(int) - states) * space.unit
+    np.testing.assert_allclose(
+        taken, np.rint(bounded / space.step) * space.step, atol=1e-6
+    )
+    np.testing.assert_allclose(remainder, bounded - taken, atol=1e-6)
+    assert np.abs(remainder).max() <= space.step * 0.5001

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the moments of discrete weights are held between two steps.
+
+In few bits a change that is smaller than half a unit would be lost in every
+step anew. So it is rounded at random, up with the probability that keeps the
+expectation: small changes add up on average.
+"""
+
+import dataclasses
+from typing import Protocol
+
+import tensorflow as tf
+
+from gxnor_tf import random_bits
+
+# The tensors that hold one moment.
+Stored = tuple[tf.Tensor, ...]
+
+# Keeps a moment that is zero everywhere from a division by zero.
+_TINY = 1e-30
+
+
+class MomentFormat(Protocol):
+    """What the optimizer needs of a format."""
+
+    bytes_per_value: float
+
+    def parts(
+        self, shape: tuple[int, ...]
+    ) -> list[tuple[str, tuple[int, ...], str]]:
+        """`(name, shape, dtype)` of the tensors that hold a moment."""
+
+    def decode(self, stored: Stored) -> tf.Tensor:
+        """The moment as float32."""
+
+    def encode(self, moment: tf.Tensor, bits: tf.Tensor) -> Stored:
+        """Rounds a float32 moment at random by uint32 `bits` of its shape."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Float32:
+    """As it is."""
+
+    bytes_per_value: float = 4.0
+
+    def parts(
+        self, shape: tuple[int, ...]
+    ) -> list[tuple[str, tuple[int, ...], str]]:
+        """See `MomentFormat`."""
+        return [("values", shape, "float32")]
+
+    def decode(self, stored: Stored) -> tf.Tensor:
+        """See `MomentFormat`."""
+        return stored[0]
+
+    def encode(self, moment: tf.Tensor, bits: tf.Tensor) -> Stored:
+        """See `MomentFormat`."""
+        del bits
+        return (moment,)
+
+
+@dataclasses.dataclass(frozen=True)
+class BFloat16:
+    """The upper half of a float32: 8 significant bits, the whole range."""
+
+    bytes_per_value: float = 2.0
+
+    def parts(
+        self, shape: tuple[int, ...]
+    ) -> list[tuple[str, tuple[int, ...], str]]:
+        """See `MomentFormat`."""
+        return [("values", shape, "bfloat16")]
+
+    def decode(self, stored: Stored) -> tf.Tensor:
+        """See `MomentFormat`."""
+        return tf.cast(stored[0], tf.float32)
+
+    def encode(self, moment: tf.Tensor, bits: tf.Tensor) -> Stored:
+        """Adds random bits below the last one that stays, and cuts."""
+        lower = tf.constant(0xFFFF, tf.uint32)
+        word = tf.bitcast(moment, tf.uint32)
+        word += tf.bitwise.bitwise_and(bits, lower)
+        word = tf.bitwise.bitwise_and(word, tf.bitwise.invert(lower))
+        return (tf.cast(tf.bitcast(word, tf.float32), tf.bfloat16),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Integer:
+    """int8 codes c of `sign(c) (c / levels)^2 peak`, one peak per tensor.
+
+    Gradients have heavy tails. Squared codes hold the largest moment and are
+    still fine where most moments are: near zero their unit is
+    `peak / levels^2`.
+
+    Attributes:
+        bits: Bits of a code, 2..8; codes are in -levels..levels with
+            `levels = 2^(bits-1) - 1`.
+    """
+
+    bits: int = 8
+    bytes_per_value: float = 1.0
+
+    @property
+    def levels(self) -> int:
+        """The largest code."""
+        return 2 ** (self.bits - 1) - 1
+
+    def parts(
+        self, shape: tuple[int, ...]
+    ) -> list[tuple[str, tuple[int, ...], str]]:
+        """See `MomentFormat`."""
+        return [("codes", shape, "int8"), ("peak", (), "float32")]
+
+    def decode(self, stored: Stored) -> tf.Tensor:
+        """See `MomentFormat`."""
+        codes, peak = stored
+        code = tf.cast(codes, tf.float32)
+        return code * tf.abs(code) * (peak / self.levels**2)
+
+    def encode(self, moment: tf.Tensor, bits: tf.Tensor) -> Stored:
+        """Rounds to one of the two codes around, keeping the expectation."""
+        size = tf.abs(moment)
+        peak = tf.reduce_max(size)
+        # In units of peak / levels^2, where codes are roots.
+        square = size * (self.levels**2 / (peak + _TINY))
+        below = tf.floor(tf.sqrt(square))
+        # The squares of `below` and the next code are 2 below + 1 apart.
+        share = (square - below * below) / (2 * below + 1)
+        above = random_bits.uniform(bits) < share
+        code = tf.minimum(below + tf.cast(above, tf.float32), self.levels)
+        return tf.cast(tf.sign(moment) * code, tf.int8), peak
+
+
+_FORMATS: dict[str, MomentFormat] = {
+    "float32": Float32(),
+    "bfloat16": BFloat16(),
+    "int8": Integer(8),
+    "int6": Integer(6),
+    "int4": Integer(4),
+}
+
+
+def get(name: str) -> MomentFormat:
+    """The format by name.
+
+    Args:
+        name: `"float32"`, `"bfloat16"` or `"int8"`; `"int6"` and `"int4"` are
+            int8 tensors with codes of fewer bits, to study how few do.
+
+    Raises:
+        ValueError: For an unknown name.
+
+    >>> get("int8").levels
+    127
+    """
+    if not isinstance(name, str) or name not in _FORMATS:
+        raise ValueError(
+            f"`moment_dtype` must be one of {sorted(_FORMATS)}. "
+            f"Received: moment_dtype={name!r}"
+        )
+    return _FORMATS[name]

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Moments in few bits: near the truth, and the truth on average."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gxnor_tf import moment_formats, random_bits
+
+NAMES = ["float32", "bfloat16", "int8", "int6", "int4"]
+
+
+def some_moment():
+    """Heavy tails, as gradients have; a zero, and both signs."""
+    rng = np.random.default_rng(0)
+    moment = rng.standard_t(3, (40, 50)).astype(np.float32) * 1e-3
+    moment[0, 0] = 0
+    return moment
+
+
+def bits(shape, number=0):
+    key = random_bits.make_key(1, 2, number)
+    return random_bits.random_bits(shape, key, 0)
+
+
+def through(name, moment, number=0):
+    """Encodes and decodes, as a stored moment is."""
+    made = moment_formats.get(name)
+    stored = made.encode(tf.constant(moment), bits(moment.shape, number))
+    for tensor, (_, shape, dtype) in zip(
+        stored, made.parts(moment.shape), strict=True
+    ):
+        assert tensor.shape == shape and tensor.dtype.name == dtype
+    return made.decode(stored).numpy()
+
+
+def unit(name, moment):
+    """Distance of the representable numbers around each value."""
+    if name == "float32":
+        return np.zeros_like(moment)
+    if name == "bfloat16":
+        return 2.0 ** (np.floor(np.log2(np.abs(moment) + 1e-30)) - 7)
+    levels = moment_formats.get(name).levels
+    peak = max(np.abs(moment).max(), np.float32(1e-30))
+    below = np.floor(np.sqrt(np.abs(moment) / peak) * levels)
+    return (2 * below + 1) * peak / levels**2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_error_is_below_one_unit(name):
+    moment = some_moment()
+    error = np.abs(through(name, moment) - moment)
+    # Beside it, float32 rounding of the code's square and its scale.
+    assert (error <= unit(name, moment) * 1.0001 + 1e-6 * np.abs(moment)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_right_on_average(name):
+    moment = some_moment()
+    draws = 400
+    all_draws = [through(name, moment, i) for i in range(draws)]
+    mean = np.mean(all_draws, axis=0, dtype=np.float64)
+    # A variable of two values one unit apart deviates by half a unit at most.
+    deviation = 0.5 * unit(name, moment) / np.sqrt(draws)
+    error = np.abs(mean - moment)
+    assert (error <= 5 * deviation + 1e-6 * np.abs(moment)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_small_change_adds_up(name):
+    """A thousandth of the largest moment, a hundred times."""
+    moment = np.ones((200, 200), np.float32)
+    moment[:, 1:] = 0.5
+    for number in range(100):
+        moment[:, 1:] += 1e-3
+        moment = through(name, moment, number)
+        moment[:, 0] = 1
+    assert moment[:, 1:].mean() == pytest.approx(0.6, abs=2e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scale", [0.0, 1e-20, 1e15])
+def test_scale_does_not_matter(name, scale):
+    """Also where squares would under- or overflow; zeros stay zeros."""
+    moment = some_moment() * np.float32(scale)
+    found = through(name, moment)
+    assert np.isfinite(found).all()
+    error = np.abs(found - moment)
+    assert (error <= unit(name, moment) * 1.001 + 1e-5 * np.abs(moment)).all()
+    assert found[0, 0] == 0
+
+
+@pytest.mark.parametrize("name", ["int8", "int6", "int4"])
+def test_the_largest_moment_is_kept(name):
+    moment = some_moment()
+    found = through(name, moment)
+    place = np.unravel_index(np.abs(moment).argmax(), moment.shape)
+    assert found[place] == pytest.approx(moment[place], rel=1e-6)
+
+
+def test_bytes():
+    sizes = [moment_formats.get(name).bytes_per_value for name in NAMES]
+    assert sizes == [4, 2, 1, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["float16", "", None, 8])
+def test_unknown_format_is_named(name):
+    with pytest.raises(ValueError, match="`moment_dtype` must be one of"):
+        moment_formats.get(name)
