@@ -59,8 +59,8 @@ def augmented(kind: str, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         kind: A key of `KINDS`: `"none"`; `"shift"` by up to 2 whole pixels;
             `"affine"`, which turns by up to 10 degrees, scales by 0.9 to 1.1
             and shifts by up to 2 pixels, with bilinear interpolation; or
-            `"crop_flip"`, which crops from an image padded by 4 pixels and
-            mirrors every second one, left to right.
+            `"crop_flip"`, which crops from the image padded by 4 pixels and
+            mirrors left and right with probability 1/2.
         images: uint8 tensor `(batch, height, width, channels)`.
         numbers: `(batch, 4)`, rows of `draws()`.
 

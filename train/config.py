@@ -73,7 +73,7 @@ class Config:
         "random changes of every training image, for every epoch anew: "
         "`shift` by up to 2 whole pixels; `affine` (turned by up to 10 "
         "degrees, scaled by 0.9 to 1.1, shifted by up to 2 pixels, bilinear); "
-        "`crop_flip` (cropped after padding with 4 pixels, every second one "
+        "`crop_flip` (cropped after padding with 4 pixels, half of them "
         "mirrored)",
         choices=("none", "shift", "affine", "crop_flip"),
     )

@@ -189,6 +189,12 @@ def train(
             "distribute=multiworker",
             "whose steps talk to other processes one by one",
         )
+        if config.dropout:
+            raise UserError(
+                "`dropout` must be 0 with distribute=multiworker, where its "
+                "random numbers could not be resumed. Received: "
+                f"dropout={config.dropout}"
+            )
         team = multiworker.join(config.batch_size)
         together = team.together
     with together():
