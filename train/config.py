@@ -82,8 +82,8 @@ class Config:
     learning_rate: float | None = _setting(
         None,
         "learning rate at the start of the run, after a warm-up. Default: "
-        "0.01 for weights trained by discrete state transition, 0.001 for "
-        "those trained by Adam",
+        "0.01 for discrete weights, latent ones "
+        "included; 0.001 for --weight_n=float",
     )
     schedule: str = _setting(
         "exponential",
@@ -305,7 +305,7 @@ class Config:
             "left out with weight_n=float, whose weights are not rounded",
         )
         if self.learning_rate is None:
-            default = 0.001 if self.trained_by_adam else 0.01
+            default = 0.001 if self.weight_n == FLOAT else 0.01
             object.__setattr__(self, "learning_rate", default)
 
     @property

@@ -21,7 +21,7 @@ def test_dependent_defaults():
     assert config.Config(step_rule="sgd").momentum is None
     assert config.Config(activation_n=0).zero_window == 0.0
     assert made.learning_rate == 0.01
-    assert config.Config(training="latent").learning_rate == 0.001
+    assert config.Config(training="latent").learning_rate == 0.01
     assert config.Config(weight_n="float").learning_rate == 0.001
     assert made.milestones is made.milestone_factor is None
     multistep = config.Config(schedule="multistep")

@@ -33,17 +33,21 @@ def test_a_small_learning_rate_drops_the_recipe_s_last_one():
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"discrete": False}, {"preset": "float"}, {"training": "latent"}],
+    ("settings", "rate"),
+    [
+        ({"discrete": False}, 0.001),
+        ({"preset": "float"}, 0.001),
+        ({"training": "latent"}, 0.01),
+    ],
     ids=str,
 )
-def test_adam_gets_its_own_learning_rate_in_any_recipe(settings):
+def test_adam_gets_its_own_learning_rate_in_any_recipe(settings, rate):
     for made in (mnist(**settings), paper(**settings)):
-        assert made.learning_rate == 0.001
-        assert made.final_learning_rate == pytest.approx(1e-6)
+        assert made.learning_rate == rate
+        assert made.final_learning_rate == pytest.approx(rate / 1000)
     assert paper(learning_rate=0.02, **settings).learning_rate == 0.02
     assert paper(final_learning_rate=1e-5, **settings) == paper(
-        learning_rate=0.001, final_learning_rate=1e-5, **settings
+        learning_rate=rate, final_learning_rate=1e-5, **settings
     )
 
 
