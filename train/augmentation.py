@@ -69,8 +69,8 @@ def augmented(kind: str, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
 
     Example:
 
-    >>> image = tf.reshape(tf.range(9, dtype=tf.uint8), (1, 3, 3, 1))
-    >>> moved = augmented("shift", image, tf.constant([[0.0, 0.5, 0, 0]]))
+    >>> image = tf.constant(np.arange(9, dtype=np.uint8).reshape(1, 3, 3, 1))
+    >>> moved = augmented("shift", image, tf.constant([[0.9, 0.5, 0, 0]]))
     >>> moved[0, :, :, 0].numpy().tolist()
     [[0, 0, 0], [0, 0, 0], [0, 1, 2]]
     """
@@ -100,7 +100,7 @@ def _crop(
     height, width = images.shape[1:3]
     around = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
     padded = tf.pad(images, around, constant_values=fill)
-    # The first number moves down, the second right.
+    # A large first number moves down, a large second one right.
     starts = 2 * padding - tf.cast(numbers[:, :2] * (2 * padding + 1), tf.int32)
     rows = starts[:, :1] + tf.range(height)
     columns = starts[:, 1:] + tf.range(width)

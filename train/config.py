@@ -82,8 +82,8 @@ class Config:
     learning_rate: float | None = _setting(
         None,
         "learning rate at the start of the run, after a warm-up. Default: "
-        "0.01 for discrete weights, latent ones "
-        "included; 0.001 for --weight_n=float",
+        "0.01 for discrete weights, latent ones included, 0.001 for "
+        "--weight_n=float",
     )
     schedule: str = _setting(
         "exponential",
