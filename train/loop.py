@@ -9,7 +9,7 @@ import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -108,14 +108,19 @@ class EpochKeeper(keras.callbacks.Callback):
     Args:
         folder: Where to; None keeps the books only.
         progress: What is known of earlier epochs; it is updated.
+        deployed: Makes of the model that is trained the one to keep.
     """
 
     def __init__(
-        self, folder: RunFolder | None, progress: checkpoint.Progress
+        self,
+        folder: RunFolder | None,
+        progress: checkpoint.Progress,
+        deployed: Callable[[keras.Model], keras.Model],
     ) -> None:
         super().__init__()
         self._folder = folder
         self._progress = progress
+        self._deployed = deployed
         self._started = 0.0
 
     def on_epoch_begin(
@@ -144,7 +149,7 @@ class EpochKeeper(keras.callbacks.Callback):
             progress.best_epoch = epoch + 1
             if self._folder:
                 with replacing(self._folder.model) as temporary:
-                    self.model.save(temporary)
+                    self._deployed(self.model).save(temporary)
         if self._folder:
             checkpoint.save(self._folder.checkpoint, self.model, progress)
             report.write_metrics(self._folder.metrics, progress.rows)
@@ -184,13 +189,21 @@ def train(
             "distribute=multiworker",
             "whose steps talk to other processes one by one",
         )
+        if config.dropout:
+            raise UserError(
+                "`dropout` must be 0 with distribute=multiworker, where its "
+                "random numbers could not be resumed. Received: "
+                f"dropout={config.dropout}"
+            )
         team = multiworker.join(config.batch_size)
         together = team.together
     with together():
         folder = None
         if team is None or team.is_chief:
             folder = RunFolder(output_dir, resume, config)
-        dataset = datasets.load(config.dataset, data_dir)
+        dataset = datasets.load(
+            config.dataset, data_dir, config.validation_share
+        )
         steps = _steps_per_epoch(config, dataset)
         strategy = _strategy(config)
     if team:
@@ -223,7 +236,7 @@ def _compiled(
     model = models.build(config, dataset.image_shape, dataset.num_classes)
     model.compile(
         optimizer=models.optimizer(config, steps),
-        loss="squared_hinge",
+        loss=models.loss(config),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=config.jit_compile,
         steps_per_execution=config.steps_per_execution,
@@ -322,8 +335,12 @@ def _fit(
     team: multiworker.Team | None,
 ) -> None:
     first_epoch = len(progress.rows)
-    keepers: list[keras.callbacks.Callback] = [EpochKeeper(folder, progress)]
-    if config.weight_space is not None:
+    keepers: list[keras.callbacks.Callback] = [
+        EpochKeeper(
+            folder, progress, lambda model: _deployed(config, dataset, model)
+        )
+    ]
+    if not config.trained_by_adam:
         # Before the keeper, which writes what this adds to the logs.
         keepers.insert(0, gxnor_tf.callbacks.TransitionMonitor())
     if config.distribute == "mirrored":
@@ -335,9 +352,11 @@ def _fit(
         config.seed,
         first_epoch,
         config.epochs,
+        config.augmentation,
+        models.off_value(config),
     )
     validation = pipeline.evaluation_batches(
-        dataset.validation, dataset.num_classes
+        dataset.validation, dataset.num_classes, models.off_value(config)
     )
     # A progress bar for a terminal, one line an epoch for a file.
     verbose = 1 if sys.stdout.isatty() else 2
@@ -383,18 +402,35 @@ def _report(
     # Without the distribution strategy that the trained one belongs to.
     final = models.build(config, dataset.image_shape, dataset.num_classes)
     final.set_weights(model.get_weights())
+    final = _deployed(config, dataset, final)
     content = report.summary(best, final, model.optimizer, dataset, progress)
     report.write_summary(folder.report, content)
-    kind = (
-        f"weights n={config.weight_n}, activations n={config.activation_n}"
-        if config.discrete
-        else "float32"
-    )
     report.draw_curves(
         folder.curves,
         progress.rows,
-        f"{config.net} network ({kind}) on {config.dataset}: test accuracy "
+        f"{config.net} network ({_kind(config)}) on "
+        f"{pathlib.Path(config.dataset).name}: test accuracy "
         f"{content['test_accuracy']:.2%} after epoch {progress.best_epoch}, "
         "chosen by validation",
+        config.loss,
     )
     return content
+
+
+def _kind(config: Config) -> str:
+    """What was trained, in the title of the curves."""
+    if not config.discrete:
+        return "float32"
+    latent = ", latent float32" if config.training == "latent" else ""
+    return (
+        f"weights n={config.weight_n}{latent}, activations "
+        f"n={config.activation_n}"
+    )
+
+
+def _deployed(
+    config: Config, dataset: datasets.Dataset, model: keras.Model
+) -> keras.Model:
+    return models.deployed(
+        config, model, dataset.image_shape, dataset.num_classes
+    )

@@ -4,18 +4,7 @@
 python -m train.mnist --output_dir=DIR
 """
 
-from collections.abc import Sequence
-
-from absl import app
-
-from train import config, program
-
-
-def main(argv: Sequence[str]) -> None:
-    """Trains as the flags say."""
-    program.run("mnist", argv)
-
+from train import program
 
 if __name__ == "__main__":
-    config.define_flags("mnist")
-    app.run(main)
+    program.main("mnist")

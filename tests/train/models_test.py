@@ -1,119 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks and their optimizers."""
+"""What is trained: optimizers, losses, and the net that is kept."""
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import gxnor_tf
-from train import config, models
-from train.errors import UserError
+from train import config, models, pipeline
 
 
 def build(image_shape=(28, 28, 1), num_classes=10, **settings):
     made = config.Config(**settings)
     return models.build(made, image_shape, num_classes)
-
-
-def test_mnist_net_is_the_paper_s():
-    model = build()
-    discrete = [
-        layer
-        for layer in model.layers
-        if isinstance(layer, gxnor_tf.DiscreteConv2D | gxnor_tf.DiscreteDense)
-    ]
-    shapes = [tuple(layer.kernel.shape) for layer in discrete]
-    assert shapes == [
-        *((5, 5, 1, 32), (5, 5, 32, 64)),
-        *((1024, 512), (512, 10)),
-    ]
-    weights = sum(int(np.prod(shape)) for shape in shapes)
-    assert weights == 581_408
-    assert all(layer.kernel.dtype == "int8" for layer in discrete)
-    # BatchNormalization: four float32 per channel and nothing else.
-    assert model.count_params() == weights + 4 * (32 + 64 + 512 + 10)
-    kinds = [type(layer).__name__ for layer in model.layers]
-    block = ["MaxPooling2D", "BatchNormalization", "DiscreteActivation"]
-    assert kinds == [
-        *("DiscreteConv2D", *block),
-        *("DiscreteConv2D", *block),
-        *("Flatten", "DiscreteDense", *block[1:]),
-        *("DiscreteDense", "BatchNormalization"),
-    ]
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            assert (layer.momentum, layer.epsilon) == (0.9, 1e-4)
-
-
-def test_float32_net_is_the_same_net():
-    discrete, continuous = build(), build(discrete=False)
-    assert [w.shape for w in continuous.weights] == [
-        w.shape for w in discrete.weights
-    ]
-    assert [x.name for x in continuous.layers] == [
-        x.name for x in discrete.layers
-    ]
-    assert {w.dtype for w in continuous.weights} == {"float32"}
-
-
-def test_settings_reach_the_layers():
-    model = build(
-        weight_n=2,
-        activation_n=3,
-        zero_window=0.25,
-        derivative="triangular",
-        derivative_width=0.75,
-    )
-    assert model.get_layer("conv2").weight_space.n == 2
-    assert model.get_layer("dense1").weight_space.n == 2
-    activation = model.get_layer("activation3")
-    assert activation.space.n == 3
-    assert activation.zero_window == 0.25
-    assert activation.derivative == "triangular"
-    assert activation.derivative_width == 0.75
-
-
-def test_width_scales_all_but_the_outputs():
-    model = build(width=0.25, num_classes=7, image_shape=(32, 32, 3))
-    channels = [
-        model.get_layer(name).kernel.shape[-1]
-        for name in ("conv1", "conv2", "dense1", "dense2")
-    ]
-    assert channels == [8, 16, 128, 7]
-    assert build(width=1e-6).get_layer("conv1").kernel.shape[-1] == 1
-
-
-def test_binary_network():
-    model = build(weight_n=0, activation_n=0, width=0.1)
-    x = np.random.default_rng(0).normal(size=(2, 28, 28, 1))
-    assert model(x.astype("float32")).shape == (2, 10)
-    assert set(np.unique(model.get_layer("conv1").kernel)) == {-1, 1}
-
-
-def test_small_images_are_refused():
-    with pytest.raises(UserError, match="16x16.*Received: 15x40"):
-        build(image_shape=(15, 40, 1))
-    assert build(image_shape=(16, 16, 1)).output_shape == (None, 10)
-
-
-def rate_after(optimizer, steps):
-    optimizer.build([keras.Variable(np.zeros(1, "float32"))])
-    optimizer.iterations.assign(steps)
-    return float(optimizer.learning_rate)
-
-
-@pytest.mark.parametrize("discrete", [True, False])
-def test_learning_rate_decays_exponentially_over_the_run(discrete):
-    made = config.Config(
-        epochs=4,
-        learning_rate=0.1,
-        final_learning_rate=0.001,
-        discrete=discrete,
-    )
-    optimizer = models.optimizer(made, steps_per_epoch=25)
-    assert rate_after(optimizer, 0) == pytest.approx(0.1)
-    assert rate_after(optimizer, 50) == pytest.approx(0.01)
-    assert rate_after(optimizer, 100) == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +79,60 @@ def test_every_case_trains(weight_n, activation_n):
         assert set(np.unique(y)) <= set(space.values)
 
 
-@pytest.mark.parametrize("initial_weights", ["uniform", "rounded"])
-def test_initial_weights_do_not_matter_for_float(initial_weights):
-    model = build(preset="float", initial_weights=initial_weights)
-    initializer = model.get_layer("conv1").kernel_initializer
-    assert isinstance(initializer, keras.initializers.GlorotUniform)
+@pytest.mark.parametrize("settings", [{}, {"discrete": False}], ids=str)
+def test_the_schedule_reaches_the_optimizer(settings):
+    made = config.Config(
+        epochs=4, learning_rate=0.1, final_learning_rate=0.001, **settings
+    )
+    optimizer = models.optimizer(made, steps_per_epoch=25)
+    optimizer.build([keras.Variable(np.zeros(1, "float32"))])
+    for steps, rate in ((0, 0.1), (50, 0.01), (100, 0.001)):
+        optimizer.iterations.assign(steps)
+        assert float(optimizer.learning_rate) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("name", ["squared_hinge", "cross_entropy"])
+def test_losses(name):
+    made = config.Config(loss=name)
+    scores = np.array([[2.0, -0.5, 0.25], [0.5, 0.0, -3.0]], "float32")
+    labels = np.array([0, 2])
+    targets = pipeline.targets(
+        tf.constant(labels), 3, models.off_value(made)
+    ).numpy()
+    signs = np.where(np.arange(3) == labels[:, None], 1, -1)
+    wanted = {
+        "squared_hinge": np.mean(np.maximum(1 - signs * scores, 0) ** 2),
+        "cross_entropy": np.mean(
+            np.log(np.exp(scores).sum(axis=1)) - scores[[0, 1], labels]
+        ),
+    }[name]
+    found = float(models.loss(made)(targets, scores))
+    assert found == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("weight_n", [0, 1, 3])
+def test_deployed_latent_net_gives_the_same_scores(weight_n):
+    made = config.Config(training="latent", weight_n=weight_n, width=0.1)
+    model = models.build(made, (16, 16, 1), 4)
+    model.compile(models.optimizer(made, 9), "squared_hinge")
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, (8, 16, 16, 1)).astype("float32") / 128
+    model.fit(x, np.ones((8, 4)), epochs=2, verbose=0)
+    deployed = models.deployed(made, model, (16, 16, 1), 4)
+    assert deployed.get_layer("conv2").kernel.dtype == "int8"
+    assert deployed.get_layer("dense1").weight_space == made.weight_space
+    np.testing.assert_array_equal(
+        model.predict(x, verbose=0), deployed.predict(x, verbose=0)
+    )
+
+
+def test_any_other_net_is_deployed_as_it_is():
+    for settings in ({}, {"discrete": False}):
+        made = config.Config(width=0.1, **settings)
+        model = models.build(made, (16, 16, 1), 4)
+        assert models.deployed(made, model, (16, 16, 1), 4) is model
+
+
+def test_latent_weights_are_trained_by_adam():
+    optimizer = models.optimizer(config.Config(training="latent"), 1)
+    assert isinstance(optimizer, keras.optimizers.Adam)

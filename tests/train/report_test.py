@@ -78,7 +78,7 @@ def test_accuracy_counts_records():
 )
 def test_curves_are_drawn(tmp_path, rows):
     path = tmp_path / "curves.png"
-    report.draw_curves(path, rows, "title")
+    report.draw_curves(path, rows, "title " * 30, "cross_entropy")
     pixels = image.imread(path)
     assert min(pixels.shape[:2]) > 500
     # Each of the four panels has something drawn in it.
