@@ -82,7 +82,7 @@ class Config:
     learning_rate: float | None = _setting(
         None,
         "learning rate at the start of the run, after a warm-up. Default: "
-        "0.01 for discrete weights, latent ones included, 0.001 for "
+        "0.03 for discrete weights, 0.01 for latent ones, 0.001 for "
         "--weight_n=float",
     )
     schedule: str = _setting(
@@ -129,8 +129,21 @@ class Config:
     )
     momentum: float | None = _setting(
         None,
-        "decay of the moving average of the gradient, in [0, 1). Default: "
-        "0.99 for --step_rule=momentum, 0.9 for adam",
+        "decay of the moving average of the gradient, the largest one where "
+        "there is --memory_growth, in [0, 1). Default: that of the step rule",
+    )
+    memory_growth: float | None = _setting(
+        None,
+        "steps of memory that the moving average of the step rules momentum, "
+        "sign and bop gains with every step of training, up to the limit that "
+        "--momentum sets; 1e9 for that limit from the start. Default: 0.1",
+    )
+    moment_dtype: str | None = _setting(
+        None,
+        "how the moments of discrete weights are held: `int8`, `bfloat16` or "
+        "`float32`; `int6` and `int4` are int8 of fewer levels, for studies. "
+        "Default: bfloat16 for --step_rule=adam, int8 for all others",
+        choices=("float32", "bfloat16", "int8", "int6", "int4"),
     )
     seed: int = _setting(0, "seed of initial weights, order and transitions")
     discrete: bool = _setting(
@@ -183,7 +196,7 @@ class Config:
     step_rule: str = _setting(
         "momentum",
         "how a gradient becomes an increment",
-        choices=("adam", "momentum", "sgd"),
+        choices=("adam", "bop", "error_feedback", "momentum", "sgd", "sign"),
     )
     norm_momentum: float = _setting(
         0.9,
@@ -223,7 +236,7 @@ class Config:
         self._check_training()
         self._check_limits()
         self._check_schedule()
-        self._check_momentum()
+        self._check_step_rule()
         self._check_zero_window()
 
     def _check_limits(self) -> None:
@@ -305,7 +318,9 @@ class Config:
             "left out with weight_n=float, whose weights are not rounded",
         )
         if self.learning_rate is None:
-            default = 0.001 if self.weight_n == FLOAT else 0.01
+            default = 0.01 if self.training == "latent" else 0.03
+            if self.weight_n == FLOAT:
+                default = 0.001
             object.__setattr__(self, "learning_rate", default)
 
     @property
@@ -372,19 +387,29 @@ class Config:
             0 < self.milestone_factor < 1, "milestone_factor", "in (0, 1)"
         )
 
-    def _check_momentum(self) -> None:
-        if self.step_rule == "sgd":
+    def _check_step_rule(self) -> None:
+        from gxnor_tf import step_rules
+
+        rule = step_rules.get(self.step_rule)
+        if self.moment_dtype is None:
+            default = rule.default_moment_dtype
+            object.__setattr__(self, "moment_dtype", default)
+        for name, setting, limits, allowed in (
+            ("momentum", "beta_1", "in [0, 1)", lambda x: 0 <= x < 1),
+            ("memory_growth", "memory_growth", "> 0", lambda x: x > 0),
+        ):
+            default = getattr(rule, setting, None)
+            value = getattr(self, name)
+            if value is None:
+                object.__setattr__(self, name, default)
+                continue
             self._require(
-                self.momentum is None,
-                "momentum",
-                "left out with step_rule=sgd, which has no moving average; "
+                default is not None,
+                name,
+                f"left out with step_rule={self.step_rule}, which has none; "
                 "use step_rule=momentum",
             )
-        elif self.momentum is None:
-            default = {"momentum": 0.99, "adam": 0.9}[self.step_rule]
-            object.__setattr__(self, "momentum", default)
-        else:
-            self._require(0 <= self.momentum < 1, "momentum", "in [0, 1)")
+            self._require(value == default or allowed(value), name, limits)
 
     def _check_zero_window(self) -> None:
         if self.activation_n == FLOAT:

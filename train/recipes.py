@@ -15,6 +15,7 @@ from train.errors import UserError
 _PAPER = {
     "step_rule": "adam",
     "momentum": 0.9,
+    "moment_dtype": "float32",
     "initial_weights": "rounded",
     "zero_window": 1.0,
     "transition_gain": 3.0,
@@ -58,7 +59,10 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
 # What has no effect on float weights, on weights that Adam trains, and on
 # float activations.
 _OF_DISCRETE_WEIGHTS = ("initial_weights", "training")
-_OF_TRANSITIONS = ("momentum", "step_rule", "transition_gain")
+_OF_TRANSITIONS = (
+    *("step_rule", "momentum", "memory_growth", "moment_dtype"),
+    "transition_gain",
+)
 _OF_ACTIVATIONS = ("derivative", "derivative_width")
 
 
@@ -100,7 +104,7 @@ def _dropped(chosen: dict[str, Any], settings: dict[str, Any]) -> set[str]:
     dropped = set()
     before, after = _framework(chosen), _framework(chosen | settings)
     if _other("step_rule", chosen, settings):
-        dropped.add("momentum")
+        dropped |= {"momentum", "moment_dtype"}
     if before.activation_n != after.activation_n:
         dropped.add("zero_window")
     if after.trained_by_adam:
