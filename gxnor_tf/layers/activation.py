@@ -84,8 +84,10 @@ class DiscreteActivation(keras.layers.Layer):
         self.supports_masking = True
         self.built = True
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Applies the activation."""
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        """Applies the activation, the same in training and inference."""
         # Keras itself casts floats only.
         inputs = keras.ops.cast(inputs, self.compute_dtype)
         if self.space is None:
@@ -96,6 +98,8 @@ class DiscreteActivation(keras.layers.Layer):
             self.zero_window,
             self.derivative,
             self.derivative_width,
+            # What is exported or predicts runs for all kinds of shapes.
+            fuse=bool(training),
         )
 
     def compute_output_shape(
