@@ -65,6 +65,12 @@ class LayerFactory:
             return gxnor_tf.DiscreteDense(units, name=name, **self._weights())
         return keras.layers.Dense(units, use_bias=False, name=name)
 
+    def pool(self, name: str) -> keras.layers.Layer:
+        """A max-pool of 2x2; of ours in nets of ours, the values are equal."""
+        if self._config.discrete:
+            return gxnor_tf.MaxPooling2D(name=name)
+        return keras.layers.MaxPooling2D(name=name)
+
     def norm(self, name: str) -> keras.layers.Layer:
         """Batch normalization, with the constants of the reference code."""
         return keras.layers.BatchNormalization(
@@ -110,11 +116,11 @@ def mnist_net(
         [
             keras.Input(image_shape, name="image"),
             make.conv("conv1", make.scaled(32), 5),
-            keras.layers.MaxPooling2D(name="pool1"),
+            make.pool("pool1"),
             make.norm("norm1"),
             make.activation("activation1"),
             make.conv("conv2", make.scaled(64), 5),
-            keras.layers.MaxPooling2D(name="pool2"),
+            make.pool("pool2"),
             make.norm("norm2"),
             make.activation("activation2"),
             keras.layers.Flatten(name="flatten"),
