@@ -27,10 +27,10 @@ MODES = {
 }
 
 
-def value_and_gradient(layer, x, upstream, training=True):
+def value_and_gradient(layer, x, upstream):
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = layer(x, training=training)
+        y = layer(x)
     return y, tape.gradient(y, x, output_gradients=upstream)
 
 
@@ -72,35 +72,45 @@ def test_first_of_equal_elements_gets_the_gradient():
 @pytest.mark.parametrize(
     "shape, arguments, dtype",
     [
-        ((8, 8, 2), {"data_format": "channels_first"}, "float32"),
-        ((None, 8, 2), {}, "float32"),
-        ((8, 8, 2), {}, "int32"),
+        ((4, 8, 8, 2), {"data_format": "channels_first"}, "float32"),
+        ((4, None, 8, 2), {}, "float32"),
+        ((4, 8, 8, 2), {"strides": 1}, "float32"),
+        ((4, 5, 8, 2), {"padding": "same"}, "float32"),
+        ((4, 8, 8, 2), {"pool_size": 5}, "float32"),
+        ((4, 8, 8, 2), {}, "int32"),
     ],
 )
 def test_all_else_is_left_to_keras(shape, arguments, dtype):
-    if arguments.get("data_format") and not tf.config.list_physical_devices(
-        "GPU"
-    ):
-        # Only its shape: TensorFlow pools channels first on GPUs only.
-        layer = gxnor_tf.MaxPooling2D(**arguments)
-        assert layer.compute_output_shape((1, *shape)) == (1, 8, 4, 1)
-        assert not layer._is_simple(tf.zeros((1, *shape)))
-        return
-    layer = gxnor_tf.MaxPooling2D(**arguments)
-    x = tf.reshape(tf.cast(tf.range(2 * 64 * 2) % 17, dtype), (2, 8, 8, 2))
-    function = tf.function(
-        lambda x: layer(x, training=True),
-        input_signature=[tf.TensorSpec((None, *shape), dtype)],
-    )
-    expected = keras.layers.MaxPooling2D(**arguments)(x)
-    assert (function(x).numpy() == expected.numpy()).all()
+    def is_simple(layer):
+        found = []
+        function = tf.function(lambda x: found.append(layer._is_simple(x)))
+        function.get_concrete_function(tf.TensorSpec(shape, dtype))
+        return found
+
+    assert is_simple(gxnor_tf.MaxPooling2D(**arguments)) == [False]
+    shape, dtype = (None, 8, 8, 2), "float32"
+    assert is_simple(gxnor_tf.MaxPooling2D()) == [True]
+
+
+def test_xla_gets_the_other_form_and_only_xla():
+    layer = gxnor_tf.MaxPooling2D()
+    x = tf.ones((1, 4, 4, 1))
+
+    def operations(jit_compile):
+        function = tf.function(lambda x: layer(x), jit_compile=jit_compile)
+        graph = function.get_concrete_function(x).graph
+        return {op.type for op in graph.get_operations()}
+
+    assert "MaxPool" in operations(False)
+    assert "Maximum" in operations(True) - operations(False)
+    assert "MaxPool" not in operations(True)
 
 
 def test_mixed_precision_and_saving(tmp_path):
     layer = gxnor_tf.MaxPooling2D((2, 4), name="pool", dtype="mixed_bfloat16")
     model = keras.Sequential([keras.Input((4, 8, 2)), layer])
     x = np.random.default_rng(0).normal(size=(3, 4, 8, 2)).astype(np.float32)
-    y = tf.function(lambda x: model(x, training=True))(x)
+    y = tf.function(lambda x: model(x), jit_compile=True)(x)
     assert y.dtype == tf.bfloat16
     assert (y.numpy() == model(x).numpy()).all()
     model.save(tmp_path / "model.keras")
