@@ -24,6 +24,7 @@ from gxnor_tf.layers import DiscreteConv2DTranspose as DiscreteConv2DTranspose
 from gxnor_tf.layers import DiscreteDense as DiscreteDense
 from gxnor_tf.layers import DiscreteDepthwiseConv2D as DiscreteDepthwiseConv2D
 from gxnor_tf.layers import DiscreteSeparableConv2D as DiscreteSeparableConv2D
+from gxnor_tf.layers import MaxPooling2D as MaxPooling2D
 from gxnor_tf.optimizers import (
     DiscreteStateTransition as DiscreteStateTransition,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "DiscreteSpace",
     "DiscreteStateTransition",
     "DiscreteVariable",
+    "MaxPooling2D",
     "RandomJump",
     "callbacks",
     "get_space",

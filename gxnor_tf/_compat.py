@@ -139,3 +139,14 @@ def let_int8_be_broadcast(strategy: tf.distribute.Strategy) -> None:
 
     creator.broadcasts_int8 = True  # type: ignore[attr-defined]
     extended._get_variable_creator_initial_value = creator
+
+
+def inside_xla() -> bool:
+    """Whether this is called while a graph is traced that XLA will compile.
+
+    `jit_compile=True` belongs to the function that is called, and no public
+    name tells of it inside. TensorFlow's own strategies and losses ask the
+    same. A function without it that is called from inside and from outside is
+    traced once, so that the answer may choose between equal forms only.
+    """
+    return tf.__internal__.get_enclosing_xla_context() is not None

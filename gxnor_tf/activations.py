@@ -140,32 +140,42 @@ def discretize(
     jumps = thresholds(space, zero_window)
     step, width = space.step, derivative_width
 
-    @tf.custom_gradient
-    def function(x: tf.Tensor) -> Any:
-        magnitude = tf.abs(x)
+    def level(x: tf.Tensor) -> tf.Tensor:
         if space.n == 0:
             half = tf.constant(space.half_range, x.dtype)
-            y = tf.where(x >= 0, half, -half)
-        else:
-            # A sum of comparisons: no rounding, so every execution mode
-            # (eager, graph, XLA) gives the same level.
-            level = tf.add_n([tf.cast(magnitude > t, x.dtype) for t in jumps])
-            y = tf.sign(x) * level * tf.constant(step, x.dtype)
-            y = tf.where(level > 0, y, tf.zeros_like(y))
+            return tf.where(x >= 0, half, -half)
+        # Numbers of comparisons: no rounding, so every execution mode (eager,
+        # graph, XLA) gives the same level. NaN is on neither side.
+        above = tf.add_n([tf.cast(x > t, x.dtype) for t in jumps])
+        below = tf.add_n([tf.cast(x < -t, x.dtype) for t in jumps])
+        return _times(above - below, step)
 
-        def grad(upstream: tf.Tensor) -> tf.Tensor:
-            def pulse(t: np.float32) -> tf.Tensor:
-                if derivative == "rectangular":
-                    # Compared with the edges, so that nothing is rounded.
-                    inside = (magnitude >= t - np.float32(width)) & (
-                        magnitude <= t + np.float32(width)
-                    )
-                    return tf.cast(inside, x.dtype) * (step / (2 * width))
-                distance = tf.abs(magnitude - tf.constant(t, x.dtype))
-                return tf.nn.relu(1 - distance / width) * (step / width)
+    def slope(x: tf.Tensor) -> tf.Tensor:
+        magnitude = tf.abs(x)
 
-            return upstream * tf.add_n([pulse(t) for t in jumps])
+        def pulse(t: np.float32) -> tf.Tensor:
+            if derivative == "rectangular":
+                # Compared with the edges, so that nothing is rounded.
+                first, last = t - np.float32(width), t + np.float32(width)
+                inside = magnitude <= last
+                if first > 0:
+                    inside &= magnitude >= first
+                return _times(tf.cast(inside, x.dtype), step / (2 * width))
+            distance = tf.abs(magnitude - tf.constant(t, x.dtype))
+            return tf.nn.relu(1 - distance / width) * (step / width)
 
-        return y, grad
+        return tf.add_n([pulse(t) for t in jumps])
+
+    def backward(x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+        return upstream * slope(x)
+
+    @tf.custom_gradient
+    def function(x: tf.Tensor) -> Any:
+        return level(x), lambda upstream: backward(x, upstream)
 
     return function(x)
+
+
+def _times(x: tf.Tensor, factor: float) -> tf.Tensor:
+    """`x * factor`, without a pass over x for 1."""
+    return x if factor == 1 else x * factor

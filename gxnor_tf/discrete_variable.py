@@ -146,7 +146,10 @@ class DiscreteVariable(keras.Variable):
             states = tf.ensure_shape(tf.cast(states, dtype), variable.shape)
 
             def grad(upstream: tf.Tensor) -> tf.Tensor:
-                return tf.cast(upstream, "float32") / self.space.unit
+                gradient = tf.cast(upstream, "float32")
+                if self.space.unit == 1:
+                    return gradient
+                return gradient / self.space.unit
 
             return states, grad
 

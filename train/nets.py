@@ -80,6 +80,12 @@ class LayerFactory:
             return kind(units, name=name, **self._weights())
         return keras.layers.Dense(units, use_bias=False, name=name)
 
+    def pool(self, name: str) -> keras.layers.Layer:
+        """A max-pool of 2x2; of ours in nets of ours, the values are equal."""
+        if self._config.discrete:
+            return gxnor_tf.MaxPooling2D(name=name)
+        return keras.layers.MaxPooling2D(name=name)
+
     def norm(self, name: str) -> keras.layers.Layer:
         """Batch normalization, with the epsilon of the reference code."""
         return keras.layers.BatchNormalization(
@@ -139,7 +145,7 @@ class LayerFactory:
             padding: `"valid"` or `"same"`.
             pool: Number of the 2x2 max-pooling, None for none.
         """
-        pools = [keras.layers.MaxPooling2D(name=f"pool{pool}")] if pool else []
+        pools = [self.pool(f"pool{pool}")] if pool else []
         return [
             self.conv(
                 f"conv{number}", self.scaled(filters), kernel_size, padding

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gxnor_tf.layers import DiscreteActivation
+from gxnor_tf.layers import DiscreteActivation, MaxPooling2D
 
 from ..program import Affine, Float32Array, Int32Array, Thresholds
 
@@ -71,7 +71,11 @@ class Staircase:
 
 def is_pool(layer: keras.layers.Layer) -> bool:
     """Whether a layer is a max-pool, which commutes with rising functions."""
-    return type(layer) in (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D)
+    return type(layer) in (
+        MaxPooling2D,
+        keras.layers.MaxPooling1D,
+        keras.layers.MaxPooling2D,
+    )
 
 
 def find(function: SumFunction, channels: int, bound: int) -> Staircase:

@@ -179,6 +179,7 @@ HANDLERS: dict[type, Callable[[ProgramBuilder, Node], AnyValue]] = {
     keras.layers.AveragePooling2D: pools.average,
     keras.layers.GlobalAveragePooling1D: pools.average,
     keras.layers.GlobalAveragePooling2D: pools.average,
+    gxnor_tf.MaxPooling2D: pools.max_pool,
     keras.layers.MaxPooling1D: pools.max_pool,
     keras.layers.MaxPooling2D: pools.max_pool,
     keras.layers.Add: shapes.add,

@@ -11,6 +11,7 @@ from gxnor_tf.layers.dense import DiscreteDense as DiscreteDense
 from gxnor_tf.layers.depthwise import (
     DiscreteDepthwiseConv2D as DiscreteDepthwiseConv2D,
 )
+from gxnor_tf.layers.pooling import MaxPooling2D as MaxPooling2D
 from gxnor_tf.layers.separable import (
     DiscreteSeparableConv2D as DiscreteSeparableConv2D,
 )

@@ -64,7 +64,7 @@ def paper_like(seed: int) -> keras.Model:
             [
                 keras.Input((14, 13, 2)),
                 gxnor_tf.DiscreteConv2D(9, 5),
-                layers.MaxPooling2D(),
+                gxnor_tf.MaxPooling2D(),
                 _norm(),
                 gxnor_tf.DiscreteActivation(),
                 gxnor_tf.DiscreteConv2D(37, 3, padding="same"),

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark of training, on a tiny net, for its rows and not its times."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).absolute().parents[2]
+
+
+def test_rows(tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable,
+            *("-m", "benchmarks.train_step"),
+            "--net=mnist",
+            "--width=0.05",
+            "--batch_size=4",
+            "--steps=1",
+            "--rounds=1",
+            "--units=16",
+            f"--json={tmp_path / 'rows.json'}",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    cases = [(row["case"], row["mode"], row["xla"]) for row in rows]
+    assert cases == [
+        (case, mode, xla)
+        for case in ("train", "update", "memory")
+        for xla in (False, True)
+        for mode in ("dst", "float32")
+    ]
+    assert len({frozenset(row) for row in rows}) == 1
+    for row in rows:
+        assert row["batch_size"] == 4
+        if row["case"] == "memory":
+            assert (row["net"], row["width"]) == ("dense_16", None)
+            assert row["peak_rss_mib"] >= row["rss_before_mib"] > 50
+        else:
+            assert (row["net"], row["width"]) == ("mnist", 0.05)
+            assert row["ratio_low"] == row["ratio_high"] > 0
+            assert row["cpu_milliseconds"] > 0 < row["milliseconds"]
+        if row["case"] == "train":
+            assert row["images_per_second"] > 0 < row["ratio_to_faster"]
+    # Nearly all is the weights: their state and the moments.
+    *_, dst, float32 = rows
+    assert 2 <= dst["state_bytes_per_weight"] < 7
+    assert 12 <= float32["state_bytes_per_weight"] < 12.5
+    assert f"{dst['state_bytes_per_weight']:.2f}" in done.stdout
