@@ -6,8 +6,9 @@ step anew. So it is rounded at random, up with the probability that keeps the
 expectation: small changes add up on average.
 """
 
+import abc
 import dataclasses
-from typing import Protocol
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -20,28 +21,35 @@ Stored = tuple[tf.Tensor, ...]
 _TINY = 1e-30
 
 
-class MomentFormat(Protocol):
-    """What the optimizer needs of a format."""
+class MomentFormat(abc.ABC):
+    """What the optimizer needs of a format.
 
-    bytes_per_value: float
+    Attributes:
+        bytes_per_value: Bytes of a moment per weight.
+    """
 
+    bytes_per_value: ClassVar[float]
+
+    @abc.abstractmethod
     def parts(
         self, shape: tuple[int, ...]
     ) -> list[tuple[str, tuple[int, ...], str]]:
         """`(name, shape, dtype)` of the tensors that hold a moment."""
 
+    @abc.abstractmethod
     def decode(self, stored: Stored) -> tf.Tensor:
         """The moment as float32."""
 
+    @abc.abstractmethod
     def encode(self, moment: tf.Tensor, bits: tf.Tensor) -> Stored:
         """Rounds a float32 moment at random by uint32 `bits` of its shape."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Float32:
+class Float32(MomentFormat):
     """As it is."""
 
-    bytes_per_value: float = 4.0
+    bytes_per_value: ClassVar[float] = 4.0
 
     def parts(
         self, shape: tuple[int, ...]
@@ -60,10 +68,10 @@ class Float32:
 
 
 @dataclasses.dataclass(frozen=True)
-class BFloat16:
+class BFloat16(MomentFormat):
     """The upper half of a float32: 8 significant bits, the whole range."""
 
-    bytes_per_value: float = 2.0
+    bytes_per_value: ClassVar[float] = 2.0
 
     def parts(
         self, shape: tuple[int, ...]
@@ -85,7 +93,7 @@ class BFloat16:
 
 
 @dataclasses.dataclass(frozen=True)
-class Integer:
+class Integer(MomentFormat):
     """int8 codes c of `sign(c) (c / levels)^2 peak`, one peak per tensor.
 
     Gradients have heavy tails. Squared codes hold the largest moment and are
@@ -98,12 +106,12 @@ class Integer:
     """
 
     bits: int = 8
-    bytes_per_value: float = 1.0
+    bytes_per_value: ClassVar[float] = 1.0
 
     @property
     def levels(self) -> int:
         """The largest code."""
-        return 2 ** (self.bits - 1) - 1
+        return (1 << (self.bits - 1)) - 1
 
     def parts(
         self, shape: tuple[int, ...]

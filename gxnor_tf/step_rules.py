@@ -7,11 +7,12 @@ increment dW and the new moments. All rules are scaled such that a typical
 units of the weights' values.
 """
 
+import abc
 import dataclasses
 import math
 import numbers
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -23,21 +24,19 @@ Moments = tuple[tf.Tensor, ...]
 _TINY = 1e-30
 
 
-class StepRule(Protocol):
+class StepRule(abc.ABC):
     """What the optimizer needs of a step rule.
 
     Attributes:
         moment_names: Names of the moments, tensors of the weights' shape
             that start at 0.
         default_moment_dtype: How they are held unless asked otherwise.
-        probability: Maps the residue of an increment and the transition gain
-            to the probability of the hop.
     """
 
-    moment_names: ClassVar[tuple[str, ...]]
-    default_moment_dtype: ClassVar[str]
-    probability: ClassVar[Callable[[tf.Tensor, tf.Tensor], tf.Tensor]]
+    moment_names: ClassVar[tuple[str, ...]] = ("momentum",)
+    default_moment_dtype: ClassVar[str] = "int8"
 
+    @abc.abstractmethod
     def increment(
         self,
         gradient: tf.Tensor,
@@ -47,22 +46,17 @@ class StepRule(Protocol):
     ) -> tuple[tf.Tensor, Moments]:
         """Gives `(increment, new_moments)`; `step` counts from 1."""
 
+    def probability(
+        self, residue: tf.Tensor, transition_gain: float | tf.Tensor
+    ) -> tf.Tensor:
+        """That of a hop; the paper's unless a rule differs."""
+        return transitions.transition_probability(residue, transition_gain)
+
     def feedback(self, moments: Moments, remainder: tf.Tensor) -> Moments:
-        """The moments after a transition.
+        """The moments after a transition; as they were unless a rule differs.
 
         `remainder` is what it did not take of the bounded increment.
         """
-
-
-class _Rule:
-    """What most rules share: the paper's hops, which leave no trace."""
-
-    moment_names: ClassVar[tuple[str, ...]] = ("momentum",)
-    default_moment_dtype: ClassVar[str] = "int8"
-    probability = staticmethod(transitions.transition_probability)
-
-    def feedback(self, moments: Moments, remainder: tf.Tensor) -> Moments:
-        """See `StepRule`."""
         del remainder
         return moments
 
@@ -75,7 +69,7 @@ def _normalise(direction: tf.Tensor) -> tf.Tensor:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sgd(_Rule):
+class Sgd(StepRule):
     """`dW = -lr * g / rms(g)`: no state beside the weight."""
 
     moment_names: ClassVar[tuple[str, ...]] = ()
@@ -93,7 +87,7 @@ class Sgd(_Rule):
 
 
 @dataclasses.dataclass(frozen=True)
-class Momentum(_Rule):
+class Momentum(StepRule):
     """`m <- b m + (1 - b) g`, `dW = -lr * m / rms(m)`.
 
     The RMS is taken over the tensor: hops follow the direction that past
@@ -156,11 +150,15 @@ class Bop(Momentum):
     so that it rises as the learning rate falls.
     """
 
-    probability = staticmethod(transitions.nearest)
+    def probability(
+        self, residue: tf.Tensor, transition_gain: float | tf.Tensor
+    ) -> tf.Tensor:
+        """See `StepRule`."""
+        return transitions.nearest(residue, transition_gain)
 
 
 @dataclasses.dataclass(frozen=True)
-class ErrorFeedback(_Rule):
+class ErrorFeedback(StepRule):
     """`e <- b e - lr * g / rms(g)`, `dW = e`; then e is what was not taken.
 
     The increment is rounded to the nearest whole number of steps; the
@@ -173,7 +171,12 @@ class ErrorFeedback(_Rule):
 
     beta_1: float = 1.0
     moment_names: ClassVar[tuple[str, ...]] = ("error",)
-    probability = staticmethod(transitions.nearest)
+
+    def probability(
+        self, residue: tf.Tensor, transition_gain: float | tf.Tensor
+    ) -> tf.Tensor:
+        """See `StepRule`."""
+        return transitions.nearest(residue, transition_gain)
 
     def increment(
         self,
@@ -194,7 +197,7 @@ class ErrorFeedback(_Rule):
 
 
 @dataclasses.dataclass(frozen=True)
-class Adam(_Rule):
+class Adam(StepRule):
     """The Adam step (Kingma and Ba, 2015), as in the paper's own code."""
 
     beta_1: float = 0.9
