@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Keras optimizer that trains discrete weights in place."""
 
-import json
 import math
 import numbers
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +14,7 @@ from gxnor_tf import (
     _compat,
     discrete_update,
     moment_formats,
+    optimizer_state,
     schedules,
     step_rules,
 )
@@ -34,11 +33,6 @@ _UNSUPPORTED = {
         "`keras.callbacks.ModelCheckpoint` instead"
     ),
 }
-
-# Beside the variables the saved state has, as UTF-8, the step rule that it
-# belongs to, and what else decides which variables an optimizer has.
-_RULE_KEY = "step_rule"
-_LAYOUT_KEY = "layout"
 
 # What an inner optimizer does outside of `update_step`, where it would be
 # lost without a word.
@@ -459,11 +453,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     def save_own_variables(self, store: Any) -> None:
         """Writes the state; Keras calls this when it saves a model."""
         super().save_own_variables(store)
-        for key, text in (
-            (_RULE_KEY, self._config["step_rule"]),
-            (_LAYOUT_KEY, json.dumps(self._layout())),
-        ):
-            store[key] = np.frombuffer(text.encode(), np.uint8)
+        optimizer_state.describe(store, self._layout())
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the state; Keras calls this when it loads a model.
@@ -476,49 +466,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             ValueError: If it is the state of another optimizer, step rule or
                 settings. The optimizer is then unchanged.
         """
-        keys = set(store.keys())
-        if _RULE_KEY not in keys:
-            raise ValueError(
-                f"This is no saved state of {type(self).__name__}. "
-                "`keras.models.load_model(path, compile=False)` loads the "
-                "weights alone."
-            )
-        saved = {
-            key: np.asarray(store[key]).tobytes().decode()
-            for key in keys & {_RULE_KEY, _LAYOUT_KEY}
-        }
-        rule = self._config["step_rule"]
-        if saved[_RULE_KEY] != rule:
-            raise ValueError(
-                f"The saved state belongs to step_rule={saved[_RULE_KEY]!r}. "
-                f"Make the optimizer with it. Received: step_rule={rule!r}"
-            )
-        own = self._layout()
-        layout = json.loads(saved.get(_LAYOUT_KEY, "{}"))
-        if not layout.get("built", True):
-            return
-        for name, value in own.items():
-            if name != "built" and layout.get(name, value) != value:
-                raise ValueError(
-                    f"The saved state belongs to an optimizer whose `{name}` "
-                    f"is {layout[name]}. Make it with the same. Received: "
-                    f"{name}={value}"
-                )
-        if not self.built:
-            self._warn_of_new_start("it is not built")
-            return
-        wanted = {str(i): v for i, v in enumerate(self.variables)}
-        found = {k: np.asarray(store[k]) for k in keys - saved.keys()}
-        shapes = {k: tuple(v.shape) for k, v in wanted.items()}
-        if {k: v.shape for k, v in found.items()} != shapes:
-            self._warn_of_new_start(
-                f"it is that of {len(found)} variables and this optimizer has "
-                f"{len(wanted)}, or of other shapes: other variables are "
-                "trained now, as after freezing a layer"
-            )
-            return
-        for key, variable in wanted.items():
-            variable.assign(found[key])
+        optimizer_state.load(self, store, self._layout())
 
     def _layout(self) -> dict[str, Any]:
         """What decides, beside the model, which variables there are."""
@@ -530,6 +478,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         inner = self.continuous_optimizer
         return {
             "built": self.built,
+            "step_rule": self._config["step_rule"],
             "moment_dtype": self._config["moment_dtype"],
             "learning_rate": kind(_compat.given_learning_rate(self)),
             "transition_gain": kind(self._gain),
@@ -541,13 +490,6 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 _compat.given_learning_rate(inner)
             ),
         }
-
-    def _warn_of_new_start(self, reason: str) -> None:
-        warnings.warn(
-            f"The state of {type(self).__name__} is not loaded, because "
-            f"{reason}. It starts anew.",
-            stacklevel=3,
-        )
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""

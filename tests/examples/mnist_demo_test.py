@@ -29,7 +29,7 @@ def test_demo_on_digits(tmp_path):
     assert report["differing_images"] == 0
     assert report["differing_activations"] == 0
     assert report["test_images"] == 297
-    assert report["state_bytes_per_weight"] == 5.0
+    assert report["state_bytes_per_weight"] == 2.0
     forms = ("keras", "custom", "builtin")
     accuracies = {report[f"accuracy_{form}"] for form in forms}
     assert len(accuracies) == 1

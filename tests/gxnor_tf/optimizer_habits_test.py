@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """DiscreteStateTransition with what Keras users expect of an optimizer."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,9 @@ import gxnor_tf
 from gxnor_tf import DiscreteStateTransition, DiscreteVariable
 
 RULES = ("momentum", "adam", "sgd")
+
+# A moving average of one decay from the start, as it is.
+PLAIN = {"memory_growth": math.inf, "moment_dtype": "float32"}
 decay = keras.optimizers.schedules.PiecewiseConstantDecay
 
 
@@ -60,10 +65,11 @@ def test_accumulation_equals_steps_with_the_mean(rule):
         [tf.add_n(same) / 4 for same in zip(*parts[i : i + 4], strict=True)]
         for i in (0, 4, 8)
     ]
+    exactly = {"moment_dtype": "float32"}
     accumulating = DiscreteStateTransition(
-        0.2, rule, gradient_accumulation_steps=4
+        0.2, rule, gradient_accumulation_steps=4, **exactly
     )
-    plain = DiscreteStateTransition(0.2, rule)
+    plain = DiscreteStateTransition(0.2, rule, **exactly)
     variables = pair()
     start = [v.numpy() for v in variables]
     assert_equal(train(accumulating, parts[:3], variables), start)
@@ -107,6 +113,7 @@ def test_clipping_by_hand(clipping, wanted):
         0.1,
         beta_1=0.5,
         continuous_optimizer=keras.optimizers.SGD(1.0),
+        **PLAIN,
         **clipping,
     )
     variables = pair()
@@ -123,7 +130,9 @@ def test_clipping_by_hand(clipping, wanted):
 
 
 def test_clipping_by_value():
-    optimizer = DiscreteStateTransition(0.1, beta_1=0.5, clipvalue=0.75)
+    optimizer = DiscreteStateTransition(
+        0.1, beta_1=0.5, clipvalue=0.75, **PLAIN
+    )
     (step,) = gradients(1)
     train(optimizer, [step])
     (moment,) = [v for v in optimizer.variables if v.shape == (40, 5)]
@@ -212,6 +221,7 @@ def test_first_matching_override_wins():
             "conv1": {"learning_rate_multiplier": 0.0},
             "^conv": {"beta_1": 0.75},
         },
+        **PLAIN,
     )
     before = [v.numpy() for v in variables]
     steps = gradients(2)

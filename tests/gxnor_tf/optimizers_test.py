@@ -15,6 +15,9 @@ RULES = {
     "momentum": {"learning_rate": 0.05, "beta_1": 0.9},
     "adam": {"learning_rate": 0.05},
     "sgd": {"learning_rate": 0.05},
+    "sign": {"learning_rate": 0.02, "beta_1": 0.9},
+    "bop": {"learning_rate": 0.3, "beta_1": 0.9},
+    "error_feedback": {"learning_rate": 0.05},
 }
 
 
@@ -222,11 +225,20 @@ def test_transition_rates_count_what_moved():
 
 
 @pytest.mark.parametrize(
-    ("rule", "expected"), [("sgd", 1), ("momentum", 5), ("adam", 9)]
+    ("rule", "moment_dtype", "expected"),
+    [
+        ("sgd", None, 1),
+        ("momentum", None, 2),
+        ("momentum", "bfloat16", 3),
+        ("momentum", "float32", 5),
+        ("adam", None, 5),
+        ("adam", "float32", 9),
+        ("error_feedback", None, 2),
+    ],
 )
-def test_state_bytes_are_those_of_the_variables(rule, expected):
+def test_state_bytes_are_those_of_the_variables(rule, moment_dtype, expected):
     """Counted, not claimed: all variables of a weight's size."""
-    model = compiled(rule)
+    model = compiled(rule, moment_dtype=moment_dtype)
     fit(model)
     kernel = model.layers[0].kernel
     sized = [

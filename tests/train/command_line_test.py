@@ -33,6 +33,7 @@ def test_every_setting_has_a_flag_and_help():
         *("momentum", "initial_weights", "preset", "training", "loss"),
         *("schedule", "milestones", "milestone_factor", "warmup_epochs"),
         *("augmentation", "validation_share", "norm_momentum", "dropout"),
+        *("memory_growth", "moment_dtype"),
     }
     assert set(values) == wanted
     assert all(values[name].help for name in wanted)

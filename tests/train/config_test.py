@@ -14,13 +14,16 @@ from train.errors import UserError
 
 def test_dependent_defaults():
     made = config.Config()
-    assert made.final_learning_rate == pytest.approx(1e-3 * 0.01)
-    assert made.momentum == 0.99
+    assert made.final_learning_rate == pytest.approx(1e-3 * 0.03)
+    assert (made.momentum, made.memory_growth) == (0.998, 0.1)
+    assert made.moment_dtype == "int8"
     assert made.zero_window == 0.5
-    assert config.Config(step_rule="adam").momentum == 0.9
+    adam = config.Config(step_rule="adam")
+    assert (adam.momentum, adam.memory_growth) == (0.9, None)
+    assert adam.moment_dtype == "bfloat16"
     assert config.Config(step_rule="sgd").momentum is None
     assert config.Config(activation_n=0).zero_window == 0.0
-    assert made.learning_rate == 0.01
+    assert made.learning_rate == 0.03
     assert config.Config(training="latent").learning_rate == 0.01
     assert config.Config(weight_n="float").learning_rate == 0.001
     assert made.milestones is made.milestone_factor is None
@@ -111,10 +114,16 @@ def test_every_preset_of_the_library_has_its_flag_value():
         ({"steps_per_execution": 0}, "`steps_per_execution`"),
         ({"learning_rate": 0.0}, "`learning_rate`"),
         ({"learning_rate": math.inf}, "`learning_rate` must be a finite"),
-        ({"final_learning_rate": 0.5}, "`final_learning_rate`.*=0.01"),
+        ({"final_learning_rate": 0.5}, "`final_learning_rate`.*=0.03"),
         ({"final_learning_rate": 0.0}, "`final_learning_rate`"),
         ({"momentum": 1.0}, r"`momentum` must be in \[0, 1\)"),
         ({"momentum": 0.5, "step_rule": "sgd"}, "`momentum` must be left out"),
+        (
+            {"memory_growth": 0.5, "step_rule": "adam"},
+            "`memory_growth` must be left out",
+        ),
+        ({"memory_growth": 0.0}, "`memory_growth` must be > 0"),
+        ({"moment_dtype": "float16"}, "`moment_dtype` must be one of"),
         ({"seed": -1}, "`seed`"),
         ({"width": 0.0}, "`width`"),
         ({"width": 64.5}, "`width` must be <= 64. Received: width=64.5"),

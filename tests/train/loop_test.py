@@ -139,7 +139,7 @@ def test_report(straight, settings):
     )
     assert content["epochs"] == 2
     assert content["seconds"] > 0
-    assert content["state_bytes_per_weight"] == 5
+    assert content["state_bytes_per_weight"] == 2
     assert list(content["zero_share"]["weights"]) == [
         *("conv1", "conv2", "dense1", "dense2")
     ]

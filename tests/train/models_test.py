@@ -17,8 +17,15 @@ def build(image_shape=(28, 28, 1), num_classes=10, **settings):
 
 @pytest.mark.parametrize(
     ("settings", "bytes_per_weight"),
-    [({"step_rule": "momentum"}, 5), ({"step_rule": "adam"}, 9)]
-    + [({"step_rule": "sgd"}, 1)],
+    [
+        ({"step_rule": "momentum"}, 2),
+        ({"moment_dtype": "bfloat16"}, 3),
+        ({"step_rule": "adam"}, 5),
+        ({"step_rule": "adam", "moment_dtype": "float32"}, 9),
+        ({"step_rule": "sgd"}, 1),
+        ({"step_rule": "sign", "memory_growth": 0.5}, 2),
+        ({"step_rule": "bop"}, 2),
+    ],
 )
 def test_settings_reach_the_optimizer(settings, bytes_per_weight):
     made = config.Config(transition_gain=2.0, seed=9, **settings)
@@ -29,6 +36,17 @@ def test_settings_reach_the_optimizer(settings, bytes_per_weight):
     assert described["transition_gain"] == 2.0
     assert described["seed"] == 9
     assert described["beta_1"] == made.momentum
+    assert described["memory_growth"] == made.memory_growth
+    assert described["moment_dtype"] == made.moment_dtype
+
+
+def test_error_feedback_forgets_nothing_unless_told():
+    made = config.Config(step_rule="error_feedback")
+    assert made.momentum == 1
+    rule = models.optimizer(made, steps_per_epoch=1).step_rule
+    assert rule.beta_1 == 1
+    told = config.Config(step_rule="error_feedback", momentum=0.5)
+    assert models.optimizer(told, 1).step_rule.beta_1 == 0.5
 
 
 def test_float32_net_is_trained_by_adam():

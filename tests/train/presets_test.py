@@ -31,8 +31,8 @@ def data(tmp_path_factory):
     ("chosen", "bytes_per_weight"),
     [
         ({"preset": "float"}, 12),
-        ({"preset": "bnn"}, 5),
-        ({"weight_n": 2, "activation_n": "float"}, 5),
+        ({"preset": "bnn"}, 2),
+        ({"weight_n": 2, "activation_n": "float"}, 2),
     ],
     ids=str,
 )

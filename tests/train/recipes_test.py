@@ -15,7 +15,9 @@ paper = functools.partial(mnist, "paper")
 
 def test_another_step_rule_or_activation_fits_any_recipe():
     assert paper(step_rule="sgd").momentum is None
-    assert paper(step_rule="momentum").momentum == 0.99
+    other = paper(step_rule="momentum")
+    assert (other.momentum, other.moment_dtype) == (0.998, "int8")
+    assert paper().moment_dtype == "float32"
     assert paper(activation_n=0).zero_window == 0
     assert paper(preset="bnn").zero_window == 0
     assert paper(preset="twn").zero_window is None
