@@ -47,7 +47,7 @@ def save(path: pathlib.Path, model: keras.Model, progress: Progress) -> None:
         progress: What to keep beside them.
     """
     arrays = {
-        name: keras.ops.convert_to_numpy(variable)
+        name: keras.ops.convert_to_numpy(variable).astype(_held_as(variable))
         for name, variable in _variables(model).items()
     }
     arrays[_PROGRESS] = np.array(json.dumps(dataclasses.asdict(progress)))
@@ -77,7 +77,7 @@ def restore(path: pathlib.Path, model: keras.Model) -> Progress:
             raise ValueError(_one_sided(one_sided))
         for name, variable in variables.items():
             found = (arrays[name].shape, str(arrays[name].dtype))
-            wanted = (tuple(variable.shape), str(variable.dtype))
+            wanted = (tuple(variable.shape), _held_as(variable))
             if found != wanted:
                 raise ValueError(
                     f"variable {name} is {found}, and {wanted} in the model"
@@ -94,6 +94,12 @@ def restore(path: pathlib.Path, model: keras.Model) -> Progress:
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return progress
+
+
+def _held_as(variable: keras.Variable) -> str:
+    """Type in the file; .npz has no bfloat16, which float32 holds exactly."""
+    dtype = str(variable.dtype)
+    return "float32" if dtype == "bfloat16" else dtype
 
 
 def _checked(progress: Progress) -> Progress:

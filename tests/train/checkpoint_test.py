@@ -29,14 +29,18 @@ def variables(model):
     ]
 
 
-@pytest.fixture(scope="module")
-def trained():
+def train(**settings):
     rng = np.random.default_rng(0)
-    model = compiled()
+    model = compiled(**settings)
     x = rng.normal(size=(8, 16, 16, 1)).astype("float32")
     y = 2 * np.eye(3, dtype="float32")[np.arange(8) % 3] - 1
     model.fit(x, y, batch_size=4, verbose=0)
     return model
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train()
 
 
 @pytest.fixture
@@ -57,6 +61,18 @@ def test_everything_comes_back_exactly(trained, progress, tmp_path):
         assert saved.dtype == restored.dtype
         np.testing.assert_array_equal(saved, restored)
     assert int(other.optimizer.iterations.numpy()) == 2
+
+
+@pytest.mark.parametrize("moment_dtype", ["bfloat16", "float32"])
+def test_moments_of_every_type_come_back(moment_dtype, progress, tmp_path):
+    model = train(moment_dtype=moment_dtype)
+    checkpoint.save(tmp_path / "checkpoint.npz", model, progress)
+    other = compiled(moment_dtype=moment_dtype)
+    checkpoint.restore(tmp_path / "checkpoint.npz", other)
+    assert moment_dtype in {v.dtype for v in model.optimizer.variables}
+    for saved, restored in zip(variables(model), variables(other), strict=True):
+        assert saved.dtype == restored.dtype
+        np.testing.assert_array_equal(saved, restored)
 
 
 def test_moments_are_among_what_is_saved(trained):
