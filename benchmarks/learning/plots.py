@@ -10,16 +10,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmarks.learning.rows import Row, best, grouped
 from benchmarks.learning.tables import accuracy
 from gxnor_tf.files import replacing
 
-_VALIDATION, _TEST = "tab:blue", "tab:orange"
-_WEIGHTS, _ACTIVATIONS = "tab:green", "tab:red"
-_SERIES = ("tab:blue", "tab:purple", "tab:brown")
+# What is selected by comes first.
+_SHOWN = {"validation": "tab:blue", "test": "tab:orange"}
+_ZEROS = {"weights": "tab:green", "activations": "tab:red"}
+_STYLES: tuple[Any, ...] = ("-", "--", ":")
 
 
 def dots(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
@@ -39,9 +42,10 @@ def dots(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
         for row in members:
             place += 1.0
             ticks.append(place)
-            names.append(row["varied"])
-            _dot(axes, row, "validation", place - 0.12, _VALIDATION, "o")
-            _dot(axes, row, "test", place + 0.12, _TEST, "D")
+            # The setting's name may already be the heading.
+            names.append(row["varied"].removeprefix(f"{group}="))
+            _dot(axes, row, "validation", place - 0.12, "o")
+            _dot(axes, row, "test", place + 0.12, "D")
             axes.axhline(place, color="0.92", linewidth=0.6, zorder=0)
     axes.set_yticks(ticks, names, fontsize=8)
     axes.tick_params(axis="y", length=0)
@@ -64,6 +68,7 @@ def curves(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
         panels.T, groups.items(), strict=True
     ):
         _curve(column, group, members)
+    _legend(figure, panels[0, 0], panels[1, 0])
     panels[0, 0].set_ylabel("accuracy (%)")
     panels[1, 0].set_ylabel("zeros (%)")
     return {"": figure, "-sparsity": _sparsity(rows)}
@@ -74,11 +79,12 @@ def heat_map(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
     del selects
     rows = _finished(rows)
     figure = _figure(9.4, 4.4)
+    means = [100 * row[f"{name}_mean"] for row in rows for name in _SHOWN]
+    scale = Normalize(min(means), max(means))
     down = sorted({row["weight_n"] for row in rows})
     across = sorted({row["activation_n"] for row in rows})
-    for axes, name in zip(
-        figure.subplots(1, 2), ("validation", "test"), strict=True
-    ):
+    panels = figure.subplots(1, 2)
+    for axes, name in zip(panels, _SHOWN, strict=True):
         values = [[float("nan")] * len(across) for _ in down]
         for row in rows:
             y, x = (
@@ -86,13 +92,13 @@ def heat_map(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
                 across.index(row["activation_n"]),
             )
             values[y][x] = 100 * row[f"{name}_mean"]
-        image = axes.imshow(values, cmap="viridis")
+        image = axes.imshow(values, norm=scale, cmap="viridis")
         for row in rows:
             y, x = (
                 down.index(row["weight_n"]),
                 across.index(row["activation_n"]),
             )
-            light = image.norm(values[y][x]) > 0.6
+            light = scale(values[y][x]) > 0.6
             axes.text(
                 *(x, y),
                 accuracy(row, name).replace(" ", "\n", 1),
@@ -106,7 +112,7 @@ def heat_map(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
         axes.set_yticks(range(len(down)), down)
         axes.set_xlabel("n of the activations")
         axes.set_ylabel("n of the weights")
-        figure.colorbar(image, ax=axes, shrink=0.8)
+    figure.colorbar(image, ax=panels, shrink=0.8)
     return {"": figure}
 
 
@@ -116,7 +122,7 @@ def bars(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
     Where one case of a group is selected, it alone is shown.
     """
     datasets = grouped(_finished(rows), "dataset")
-    figure = _figure(1.2 + 3.6 * len(datasets), 4.0)
+    figure = _figure(1.2 + 4.2 * len(datasets), 4.0)
     panels = figure.subplots(1, len(datasets), squeeze=False)[0]
     for axes, ((dataset,), members) in zip(
         panels, datasets.items(), strict=True
@@ -124,12 +130,9 @@ def bars(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
         labels = []
         for place, row in enumerate(_shown(members, selects)):
             labels.append(_bar_label(row, selects))
-            for offset, name, colour in (
-                (-0.2, "validation", _VALIDATION),
-                (0.2, "test", _TEST),
-            ):
-                _bar(axes, row, name, place + offset, colour)
-        axes.set_xticks(range(len(labels)), labels, fontsize=8)
+            for offset, name in ((-0.2, "validation"), (0.2, "test")):
+                _bar(axes, row, name, place + offset)
+        axes.set_xticks(range(len(labels)), labels, fontsize=7.5)
         axes.set_xlim(-0.6, len(labels) - 0.4)
         axes.margins(y=0.15)
         axes.set_title(dataset)
@@ -187,9 +190,7 @@ def _error(row: Row, name: str) -> tuple[float, float]:
     return 100 * (1 - row[f"{name}_mean"]), 100 * (row[f"{name}_std"] or 0.0)
 
 
-def _dot(
-    axes: Any, row: Row, name: str, place: float, colour: str, marker: str
-) -> None:
+def _dot(axes: Any, row: Row, name: str, place: float, marker: str) -> None:
     mean, std = _error(row, name)
     # A logarithmic axis has no place for an error of nothing.
     mean = max(mean, 1e-3)
@@ -197,7 +198,7 @@ def _dot(
         mean,
         place,
         xerr=[[min(std, mean / 2)], [std]],
-        color=colour,
+        color=_SHOWN[name],
         marker=marker,
         markersize=4,
         linewidth=1.2,
@@ -206,7 +207,7 @@ def _dot(
     )
 
 
-def _bar(axes: Any, row: Row, name: str, place: float, colour: str) -> None:
+def _bar(axes: Any, row: Row, name: str, place: float) -> None:
     mean, std = _error(row, name)
     axes.bar(
         place,
@@ -214,7 +215,7 @@ def _bar(axes: Any, row: Row, name: str, place: float, colour: str) -> None:
         0.38,
         yerr=std,
         capsize=3,
-        color=colour,
+        color=_SHOWN[name],
         ecolor="0.2",
         label=name,
     )
@@ -241,18 +242,29 @@ def _bar_label(row: Row, selects: bool) -> str:
 
 
 def _log_percents(axes: Any) -> None:
+    low, high = axes.get_xlim()
+    close = high < 5 * low
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(
+        LogLocator(
+            subs=(1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8) if close else (1, 2, 5)
+        )
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend(figure: Figure, axes: Any) -> None:
+def _legend(figure: Figure, *panels: Any) -> None:
     """One entry for each name, above everything."""
-    handles, labels = axes.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
+    unique: dict[str, Any] = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        unique |= dict(zip(labels, handles, strict=True))
     figure.legend(
-        unique.values(), unique.keys(), loc="outside upper center", ncols=2
+        unique.values(),
+        unique.keys(),
+        loc="outside upper center",
+        ncols=len(unique),
     )
 
 
@@ -264,33 +276,29 @@ def _math(text: str) -> str:
 def _curve(column: Any, group: str, rows: Sequence[Row]) -> None:
     """Accuracy above, zero shares below, against the last-named setting.
 
-    Another setting that varies, a shape, makes a line of its own.
+    Another setting that varies makes lines of other styles.
     """
     *others, name = [
         part.partition("=")[0] for part in rows[0]["varied"].split(", ")
     ]
     top, bottom = column
-    for number, (key, members) in enumerate(grouped(rows, *others).items()):
+    words = isinstance(rows[0][name], str)
+    for number, members in enumerate(grouped(rows, *others).values()):
         x = [row[name] for row in members]
-        label = ", ".join(map(str, key))
-        style = ("-", "--", ":")[number % 3]
-        for kind, marker, alpha in (("validation", "o", 1), ("test", "D", 0.5)):
+        style = "none" if words else _STYLES[number % len(_STYLES)]
+        for kind, colour in _SHOWN.items():
             top.errorbar(
                 x,
                 [100 * row[f"{kind}_mean"] for row in members],
                 [100 * (row[f"{kind}_std"] or 0) for row in members],
-                marker=marker,
+                marker="o",
                 markersize=4,
                 capsize=2,
-                alpha=alpha,
                 linestyle=style,
-                color=_VALIDATION if kind == "validation" else _TEST,
-                label=f"{kind} {label}".strip(),
+                color=colour,
+                label=kind,
             )
-        for kind, colour in (
-            ("weights", _WEIGHTS),
-            ("activations", _ACTIVATIONS),
-        ):
+        for kind, colour in _ZEROS.items():
             shares = [row[f"zero_share_{kind}"] for row in members]
             bottom.plot(
                 x,
@@ -299,17 +307,30 @@ def _curve(column: Any, group: str, rows: Sequence[Row]) -> None:
                 markersize=4,
                 linestyle=style,
                 color=colour,
-                label=f"{kind} {label}".strip(),
+                label=f"zero {kind}",
             )
+    _name_styles(bottom, [key for key in grouped(rows, *others) if key])
     top.set_title(group)
     bottom.set_xlabel(name)
     bottom.set_ylim(0, 100)
     for axes in column:
+        if words:
+            axes.margins(x=0.4)
         if name == "transition_gain":
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+            axes.set_xticks(x, [f"{gain:g}" for gain in x])
+            axes.minorticks_off()
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=7)
+
+
+def _name_styles(axes: Any, keys: Sequence[tuple[Any, ...]]) -> None:
+    """A small legend of what the styles of the lines stand for."""
+    lines = [
+        Line2D([], [], color="0.3", linestyle=style)
+        for _, style in zip(keys, _STYLES, strict=False)
+    ]
+    if lines:
+        axes.legend(lines, [", ".join(key) for key in keys], fontsize=8)
 
 
 def _sparsity(rows: Sequence[Row]) -> Figure:

@@ -103,15 +103,16 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-m", "benchmarks.learning.child"),
-            *(str(self.folder.absolute()), f"--threads={threads}"),
+            *(str(self.folder), f"--threads={threads}"),
         ]
         if data_dir is not None:
-            command.append(f"--data_dir={pathlib.Path(data_dir).absolute()}")
+            command.append(f"--data_dir={data_dir}")
         log = self.folder / LOG
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
                 command,
-                cwd=_ROOT,
+                # Relative paths stay what they are.
+                env=os.environ | {"PYTHONPATH": _search_path()},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -221,6 +222,12 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s"
+
+
+def _search_path() -> str:
+    """PYTHONPATH with the checkout, wherever the command was given."""
+    others = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(_ROOT), *([others] if others else [])])
 
 
 def _read(path: pathlib.Path) -> dict[str, Any] | None:

@@ -17,18 +17,19 @@ def page(
     zero_shares: bool,
     pictures: Sequence[str] = (),
 ) -> str:
-    """The page of a study.
+    """The page of a study, a section of a larger one.
 
     Args:
         question: What the study asks.
         rows: Its rows.
         command: What made it.
         selects: Whether to mark the best row of each group.
-        zero_shares: Whether to show the shares of zeros.
+        zero_shares: Whether to show the shares of zeros, and not the test
+            accuracy of the last epoch.
         pictures: Names of its pictures.
     """
     parts = [
-        f"# Study: {rows[0]['study']}",
+        f"## {rows[0]['study']}",
         _fill(question),
         f"```sh\n{command}\n```",
         _fill(_conditions(rows)),
@@ -45,7 +46,7 @@ def page(
                 )
             )
         for (group,), members in groups.items():
-            parts.append(f"## {dataset}: {group}")
+            parts.append(f"### {dataset}: {group}")
             if members[0]["fixed"]:
                 parts.append(_fill(f"With {members[0]['fixed']}."))
             parts.append(table(members, selects, zero_shares))
@@ -63,7 +64,8 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
     Args:
         rows: Its rows.
         selects: Whether to print the best one bold.
-        zero_shares: Whether to show the shares of zeros.
+        zero_shares: Whether to show the shares of zeros, and not the test
+            accuracy of the last epoch.
     """
     names = list(
         dict.fromkeys(
@@ -72,9 +74,9 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
             for part in row["varied"].split(", ")
         )
     )
-    zero_heads = ["zero w %", "zero a %"] if zero_shares else []
-    heads = [*names, "validation %", "test %", "last epoch %", *zero_heads]
-    heads += ["bytes", "s"]
+    # Lines have to stay readable, so the shares take the last epoch's place.
+    extra = ["zero w %", "zero a %"] if zero_shares else ["last epoch %"]
+    heads = [*names, "validation %", "test %", *extra, "bytes", "s"]
     chosen = best(rows) if selects and len(rows) > 1 else None
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
@@ -83,17 +85,18 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
             validation = f"{row['failed']} of {row['seeds']} failed"
         elif row is chosen:
             validation = f"**{validation}**"
-        zeros = [
-            _number(row[f"zero_share_{kind}"], 100, 1)
-            for kind in ("weights", "activations")
-        ]
+        extra = [accuracy(row, "final_test")]
+        if zero_shares:
+            extra = [
+                _number(row[f"zero_share_{kind}"], 100, 1)
+                for kind in ("weights", "activations")
+            ]
         lines.append(
             [
                 *(str(row[name]) for name in names),
                 validation,
                 accuracy(row, "test"),
-                accuracy(row, "final_test"),
-                *(zeros if zero_shares else []),
+                *extra,
                 _number(row["state_bytes_per_weight"], 1, 2),
                 _number(row["seconds"], 1, 0),
             ]
