@@ -15,7 +15,7 @@ import os
 import pathlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from benchmarks.learning import plots, rows, runner, studies, tables
 from gxnor_tf.files import replacing
 from train import datasets
+from train.config import Config
 from train.errors import UserError
 
 Number = TypeVar("Number", int, float)
@@ -73,12 +74,8 @@ def run(study: studies.Study, options: argparse.Namespace) -> int:
         ]
         for _, config in planned
     ]
-    # A seed at a time: an interrupted study has every case at least once.
-    order = [
-        run for same_seed in zip(*by_case, strict=True) for run in same_seed
-    ]
     outcomes = runner.run_all(
-        order,
+        _named(planned, by_case),
         options.jobs,
         options.data_dir,
         lambda line: print(line, file=sys.stderr, flush=True),
@@ -92,6 +89,24 @@ def run(study: studies.Study, options: argparse.Namespace) -> int:
     ]
     _write(study, made, options, folder)
     return sum(run.outcome() is None for run in outcomes)
+
+
+def _named(
+    planned: Sequence[tuple[studies.Case, Config]],
+    by_case: Sequence[Sequence[runner.Run]],
+) -> dict[runner.Run, str]:
+    """The runs in the order in which they are made, each once.
+
+    A seed at a time: an interrupted study has seen every case.
+    """
+    named: dict[runner.Run, str] = {}
+    for same_seed in zip(*by_case, strict=True):
+        for (case, config), made in zip(planned, same_seed, strict=True):
+            data = pathlib.Path(config.dataset or "").stem
+            settings = f"{case.group}, {rows.text(case.varied)}"
+            seed = made.config.seed
+            named.setdefault(made, f"{data}, {settings}, seed {seed}")
+    return named
 
 
 def _write(

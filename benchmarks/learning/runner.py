@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 from train.config import Config
@@ -131,7 +131,7 @@ class Run:
 
 
 def run_all(
-    runs: Sequence[Run],
+    runs: Mapping[Run, str],
     jobs: int,
     data_dir: str | None,
     said: Callable[[str], None],
@@ -139,7 +139,7 @@ def run_all(
     """Runs what has not been run yet.
 
     Args:
-        runs: The runs; equal ones are run once.
+        runs: The runs in their order, with what to call them.
         jobs: How many at the same time.
         data_dir: Folder for downloaded data, None for the usual one.
         said: Is given a line of progress after each run.
@@ -148,13 +148,9 @@ def run_all(
         The outcome of every run.
     """
     outcomes = {
-        run: outcome
-        for run in dict.fromkeys(runs)
-        if (outcome := run.outcome()) is not None
+        run: outcome for run in runs if (outcome := run.outcome()) is not None
     }
-    waiting = collections.deque(
-        run for run in dict.fromkeys(runs) if run not in outcomes
-    )
+    waiting = collections.deque(run for run in runs if run not in outcomes)
     if outcomes:
         said(f"{len(outcomes)} runs are there, {len(waiting)} are to be done")
     progress = _Progress(list(waiting))
@@ -173,7 +169,7 @@ def run_all(
                 del running[run]
                 outcome = run.outcome() or run.broken(process.returncode)
                 outcomes[run] = outcome
-                said(progress.line(run, outcome))
+                said(progress.line(run, runs[run], outcome))
     finally:
         for process in running.values():
             process.terminate()
@@ -196,7 +192,7 @@ class _Progress:
         self._done = 0
         self._epochs_done = 0
 
-    def line(self, run: Run, outcome: Outcome) -> str:
+    def line(self, run: Run, name: str, outcome: Outcome) -> str:
         """What to say after a run."""
         self._done += 1
         self._epochs_done += run.config.epochs
@@ -211,7 +207,7 @@ class _Progress:
         else:
             result = f"failed: {outcome.failure}"
         return (
-            f"[{self._done}/{self._total}] {run.folder.name}: {result}; "
+            f"[{self._done}/{self._total}] {name}: {result}; "
             f"about {_duration(left)} left"
         )
 

@@ -76,6 +76,7 @@ def test_study(tmp_path, monkeypatch, capsys):
         "python -m benchmarks.learning --study=tiny --dataset=digits\n"
         in shown.out
     )
+    assert "digits, rate, learning_rate=1e+30, seed 0: failed" in shown.err
     assert "[2/2]" in shown.err
     assert (tmp_path / "tiny.png").stat().st_size > 1000
 

@@ -56,7 +56,8 @@ def quick(monkeypatch):
 
 def run_all(runs, jobs=1):
     said = []
-    return runner.run_all(runs, jobs, None, said.append), said
+    named = {each: f"seed {each.config.seed}" for each in runs}
+    return runner.run_all(named, jobs, None, said.append), said
 
 
 def test_folders_are_those_of_settings(tmp_path):
@@ -75,7 +76,7 @@ def test_every_run_once(quick, tmp_path, jobs):
     assert [outcomes[r].report["seed"] for r in runs] == [0, 1, 2, 0]
     assert outcomes[runs[0]].machine == {"processor": "a processor"}
     assert len(quick) == len(said) == 3
-    assert said[-1].startswith("[3/3] digits-seed")
+    assert said[-1].startswith("[3/3] seed ")
     assert said[-1].endswith("validation 90.00%, 2 s; about 0 min 00 s left")
 
     again, said = run_all(runs, jobs)
@@ -167,6 +168,6 @@ def test_time_left_goes_by_epochs(tmp_path, monkeypatch):
     ]
     progress = runner._Progress(runs)
     failed = runner.Outcome(failure="no")
-    lines = [progress.line(each, failed) for each in runs[:2]]
+    lines = [progress.line(each, "a run", failed) for each in runs[:2]]
     assert lines[0].endswith("about 4 min 50 s left")
     assert lines[1].endswith("about 4 h 01 min left")
