@@ -26,6 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
+from benchmarks import machine
 from gxnor_tf.export import convert, files, verification
 from train import datasets
 
@@ -249,7 +250,7 @@ def page(rows: Sequence[dict[str, Any]], levels: int, command: str) -> str:
         f"to rounding. Of the other {len(exact)} nets, {outputs} outputs "
         "differ in any bit, both forms together.",
         "",
-        f"Machine: {_processor()}, {os.cpu_count()} cores, Python "
+        f"Machine: {machine.processor()}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}.",
         "",
         "| case | weights n | activations n | test accuracy | LiteRT custom "
@@ -294,16 +295,6 @@ def page(rows: Sequence[dict[str, Any]], levels: int, command: str) -> str:
         else textwrap.fill(line, width=80)
         for line in lines
     )
-
-
-def _processor() -> str:
-    """Name of the processor, which decides how sums are rounded."""
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line for line in lines if line.startswith("model name")]
-    return names[0].partition(": ")[2] if names else platform.machine()
 
 
 def _cells(name: str, row: dict[str, Any]) -> list[str]:

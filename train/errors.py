@@ -8,3 +8,7 @@ class UserError(ValueError):
     The message names it, says what was received and what to do. `main()`
     shows the message without a traceback.
     """
+
+
+class DivergedError(UserError):
+    """The loss of a run is no longer a number: its settings do not train."""

@@ -29,7 +29,7 @@ from train import (
     report,
 )
 from train.config import Config
-from train.errors import UserError
+from train.errors import DivergedError, UserError
 
 
 class RunFolder:
@@ -135,7 +135,7 @@ class EpochKeeper(keras.callbacks.Callback):
         """Writes the files, the checkpoint after what it refers to."""
         logs = {} if logs is None else logs
         if not math.isfinite(logs["loss"]):
-            raise UserError(
+            raise DivergedError(
                 f"The loss is {logs['loss']} in epoch {epoch + 1}. Lower "
                 "--learning_rate."
             )

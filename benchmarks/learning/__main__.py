@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well the nets learn, study by study.
+
+python -m benchmarks.learning --study=rules --json=FILE
+
+Every case of a study is trained with several seeds. The figures go into a
+Markdown table and pictures in the output folder. Runs are kept in its folder
+runs/ and never repeated: after an interruption the same command goes on.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeVar
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from benchmarks.learning import plots, rows, runner, studies, tables
+from gxnor_tf.files import replacing
+from train import datasets
+from train.config import Config
+from train.errors import UserError
+
+Number = TypeVar("Number", int, float)
+
+
+def main() -> None:
+    """Runs a study and prints its page."""
+    options = _parser().parse_args()
+    # So that the processes of the runs end, too.
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        failed = run(studies.STUDIES[options.study], options)
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. The same command goes on where it stopped.")
+    if failed:
+        sys.exit(
+            f"{failed} runs ended without a result. The same command tries "
+            "them again."
+        )
+
+
+def run(study: studies.Study, options: argparse.Namespace) -> int:
+    """Runs a study and writes its results.
+
+    Args:
+        study: The study.
+        options: As the parser makes them.
+
+    Returns:
+        The number of runs that have to be tried again.
+
+    Raises:
+        UserError: If a setting is out of range or data cannot be had.
+        OSError: If something cannot be written.
+    """
+    scope = studies.Scope(options.dataset, options.cifar10, options.lengths)
+    planned = studies.planned(study, scope, options.epochs, options.width)
+    seeds = range(options.seeds or study.seeds)
+    _require_data({config.dataset for _, config in planned}, options.data_dir)
+    folder = pathlib.Path(options.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    by_case = [
+        [
+            runner.Run(dataclasses.replace(config, seed=seed), folder / "runs")
+            for seed in seeds
+        ]
+        for _, config in planned
+    ]
+    outcomes = runner.run_all(
+        _named(planned, by_case),
+        options.jobs,
+        options.data_dir,
+        lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    settings = rows.all_settings(case for case, _ in planned)
+    made = [
+        rows.row(
+            options.study, case, config, [outcomes[r] for r in runs], settings
+        )
+        for (case, config), runs in zip(planned, by_case, strict=True)
+    ]
+    _write(study, made, options, folder)
+    return sum(run.outcome() is None for run in outcomes)
+
+
+def _named(
+    planned: Sequence[tuple[studies.Case, Config]],
+    by_case: Sequence[Sequence[runner.Run]],
+) -> dict[runner.Run, str]:
+    """The runs in the order in which they are made, each once.
+
+    A seed at a time: an interrupted study has seen every case.
+    """
+    named: dict[runner.Run, str] = {}
+    for same_seed in zip(*by_case, strict=True):
+        for (case, config), made in zip(planned, same_seed, strict=True):
+            data = pathlib.Path(config.dataset or "").stem
+            settings = f"{case.group}, {rows.text(case.varied)}"
+            seed = made.config.seed
+            named.setdefault(made, f"{data}, {settings}, seed {seed}")
+    return named
+
+
+def _write(
+    study: studies.Study,
+    made: list[rows.Row],
+    options: argparse.Namespace,
+    folder: pathlib.Path,
+) -> None:
+    """Writes and prints the page, its pictures and the rows."""
+    pictures = plots.draw(study.plot, made, study.selects, folder)
+    page = tables.page(
+        study.question,
+        made,
+        command(options),
+        study.selects,
+        study.zero_shares,
+        pictures,
+    )
+    print(page)
+    with replacing(folder / f"{options.study}.md") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    if options.json:
+        with replacing(pathlib.Path(options.json)) as temporary:
+            temporary.write_text(json.dumps(made, indent=2) + "\n")
+
+
+def command(options: argparse.Namespace) -> str:
+    """The command that gives the same figures, without folders."""
+    parts = ["python -m benchmarks.learning", f"--study={options.study}"]
+    if options.lengths != studies.Scope.lengths:
+        parts.append(f"--lengths={','.join(map(str, options.lengths))}")
+    for name in ("seeds", "epochs", "width", "dataset", "cifar10"):
+        value = getattr(options, name)
+        if isinstance(value, str):
+            value = pathlib.Path(value).name
+        if value is not None:
+            parts.append(f"--{name}={value}")
+    return " ".join(parts)
+
+
+def _require_data(names: set[str | None], data_dir: str | None) -> None:
+    """Raises UserError now, and not in every run, where data is missing."""
+    for name in sorted(name for name in names if name is not None):
+        datasets.load(name, data_dir)
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    budgets = "\n".join(
+        f"  {name}: {study.question}\n    {study.seeds} seeds, "
+        + ", ".join(
+            f"{net} net: {budget.epochs} epochs, width {budget.width:g}"
+            for net, budget in study.budgets.items()
+        )
+        for name, study in studies.STUDIES.items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.learning",
+        description=f"{__doc__}\nstudies:\n{budgets}",
+        epilog=rows.KEYS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--study", required=True, choices=studies.STUDIES)
+    parser.add_argument(
+        "--output_dir",
+        default="out/learning",
+        help="use another one for another version of the library",
+    )
+    parser.add_argument("--json", help="file for the rows")
+    parser.add_argument("--seeds", type=_positive(int), help="runs of a case")
+    parser.add_argument("--epochs", type=_positive(int), help="of a run")
+    parser.add_argument(
+        "--width", type=_positive(float), help="factor on filters and units"
+    )
+    parser.add_argument(
+        "--dataset",
+        help="a name or FILE.npz for the MNIST net in place of the study's own",
+    )
+    parser.add_argument(
+        "--cifar10",
+        help="FILE.npz for the CIFAR-10 net, or `cifar10` for that of "
+        "TensorFlow Datasets; the studies baselines and lengths leave "
+        "CIFAR-10 out without it",
+    )
+    parser.add_argument(
+        "--lengths",
+        type=_lengths,
+        default=studies.Scope.lengths,
+        help="epochs of the study lengths, with commas. Default: 5,100",
+    )
+    parser.add_argument("--data_dir", help="folder for downloaded data")
+    parser.add_argument(
+        "--jobs",
+        type=_positive(int),
+        default=1,
+        help="runs at the same time; they share the processors",
+    )
+    return parser
+
+
+def _positive(kind: Callable[[str], Number]) -> Callable[[str], Number]:
+    """A reader of numbers > 0, for argparse."""
+
+    def number(text: str) -> Number:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"must be > 0. Received: {text}")
+        return value
+
+    return number
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    return tuple(_positive(int)(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    main()

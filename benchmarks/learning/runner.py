@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs, each in a folder and a process of its own, and none of them twice.
+
+A folder is named after all settings of its run. So whatever study asks for a
+run finds it done, or half done and able to go on.
+"""
+
+import collections
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any
+
+from train.config import Config
+
+# What `child` leaves in the folder of a run, beside what `train.loop` does.
+MACHINE = "machine.json"
+FAILURE = "failure.json"
+LOG = "log.txt"
+
+_ROOT = pathlib.Path(__file__).absolute().parents[2]
+_POLL_SECONDS = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        report: Content of its `report.json`, empty if it failed.
+        machine: What it ran on, empty if it failed.
+        failure: Why it failed, None if it did not.
+    """
+
+    report: dict[str, Any] = dataclasses.field(default_factory=dict)
+    machine: dict[str, Any] = dataclasses.field(default_factory=dict)
+    failure: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Attributes:
+        config: All its settings.
+        parent: Folder that has the folders of all runs.
+    """
+
+    config: Config
+    parent: pathlib.Path
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where its results are: another one for any other settings."""
+        config = self.config
+        digest = hashlib.sha256(config.to_json().encode()).hexdigest()
+        data = pathlib.Path(config.dataset or "").stem
+        return self.parent / f"{data}-seed{config.seed}-{digest[:16]}"
+
+    def outcome(self) -> Outcome | None:
+        """What is known of its end, None if it has not ended.
+
+        A run that diverged would do so again; other failures, such as a full
+        disk, are not remembered.
+        """
+        if not self.is_begun():
+            return None
+        failure = _read(self.folder / FAILURE)
+        if failure is not None:
+            return Outcome(failure=failure["error"])
+        report = _read(self.folder / "report.json")
+        machine = _read(self.folder / MACHINE)
+        if report is None or machine is None:
+            return None
+        return Outcome(report, machine)
+
+    def is_begun(self) -> bool:
+        """Whether the folder has this run, and can be gone on with."""
+        try:
+            text = (self.folder / "config.json").read_text("utf-8")
+            return Config.from_json(text) == self.config
+        except (OSError, ValueError):
+            return False
+
+    def start(
+        self, threads: int, data_dir: str | None
+    ) -> subprocess.Popen[str]:
+        """Starts a process that begins or continues the run.
+
+        Args:
+            threads: Number of TensorFlow's threads, 0 for all processors.
+            data_dir: Folder for downloaded data, None for the usual one.
+        """
+        if not self.is_begun():
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            *(sys.executable, "-m", "benchmarks.learning.child"),
+            *(str(self.folder), f"--threads={threads}"),
+        ]
+        if data_dir is not None:
+            command.append(f"--data_dir={data_dir}")
+        log = self.folder / LOG
+        with log.open("w", encoding="utf-8") as output:
+            process = subprocess.Popen(
+                command,
+                # Relative paths stay what they are.
+                env=os.environ | {"PYTHONPATH": _search_path()},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        stdin: IO[str] = process.stdin  # type: ignore[assignment]
+        with stdin:
+            stdin.write(self.config.to_json())
+        return process
+
+    def broken(self, returncode: int) -> Outcome:
+        """What is said of a run whose process ended without an outcome."""
+        text = (self.folder / LOG).read_text("utf-8", "replace").strip()
+        last = text.splitlines()[-1] if text else "it said nothing"
+        return Outcome(failure=f"exit status {returncode}: {last}")
+
+
+def run_all(
+    runs: Mapping[Run, str],
+    jobs: int,
+    data_dir: str | None,
+    said: Callable[[str], None],
+) -> dict[Run, Outcome]:
+    """Runs what has not been run yet.
+
+    Args:
+        runs: The runs in their order, with what to call them.
+        jobs: How many at the same time.
+        data_dir: Folder for downloaded data, None for the usual one.
+        said: Is given a line of progress after each run.
+
+    Returns:
+        The outcome of every run.
+    """
+    outcomes = {
+        run: outcome for run in runs if (outcome := run.outcome()) is not None
+    }
+    waiting = collections.deque(run for run in runs if run not in outcomes)
+    if outcomes:
+        said(f"{len(outcomes)} runs are there, {len(waiting)} are to be done")
+    progress = _Progress(list(waiting))
+    # Jobs that compete for all processors slow each other down.
+    threads = 0 if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)
+    running: dict[Run, subprocess.Popen[str]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                run = waiting.popleft()
+                running[run] = run.start(threads, data_dir)
+            time.sleep(_POLL_SECONDS)
+            for run, process in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[run]
+                outcome = run.outcome() or run.broken(process.returncode)
+                outcomes[run] = outcome
+                said(progress.line(run, runs[run], outcome))
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.wait()
+    return outcomes
+
+
+class _Progress:
+    """Tells how far a study is; a longer run counts by its epochs.
+
+    Args:
+        runs: The runs to be done.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._started = time.monotonic()
+        self._total = len(runs)
+        self._epochs_left = sum(run.config.epochs for run in runs)
+        self._done = 0
+        self._epochs_done = 0
+
+    def line(self, run: Run, name: str, outcome: Outcome) -> str:
+        """What to say after a run."""
+        self._done += 1
+        self._epochs_done += run.config.epochs
+        self._epochs_left -= run.config.epochs
+        spent = time.monotonic() - self._started
+        left = spent * self._epochs_left / self._epochs_done
+        if outcome.failure is None:
+            result = (
+                f"validation {outcome.report['validation_accuracy']:.2%}, "
+                f"{outcome.report['seconds']:.0f} s"
+            )
+        else:
+            result = f"failed: {outcome.failure}"
+        return (
+            f"[{self._done}/{self._total}] {name}: {result}; "
+            f"about {_duration(left)} left"
+        )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s"
+
+
+def _search_path() -> str:
+    """PYTHONPATH with the checkout, wherever the command was given."""
+    others = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(_ROOT), *([others] if others else [])])
+
+
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+    """The content of a JSON file; files are written whole or not at all."""
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content

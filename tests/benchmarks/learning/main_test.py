@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole study of tiny nets: trained, continued, reported."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from benchmarks.learning import __main__ as program
+from benchmarks.learning import runner, studies
+from train import loop
+from train.errors import UserError
+
+
+def cases(scope):
+    return [
+        studies.Case(
+            "rate",
+            {"learning_rate": rate},
+            {"weight_n": "float", "activation_n": "float"}
+            | {"dataset": scope.dataset},
+        )
+        # With the second one no loss stays a number.
+        for rate in (0.01, 1e30)
+    ]
+
+
+TINY = studies.Study(
+    "Does a study work?",
+    cases,
+    "dots",
+    {"mnist": studies.Budget(epochs=2, width=0.05)},
+    seeds=1,
+)
+
+
+class StopInSecondEpoch(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def seconds_of_epochs(run):
+    with (run.folder / "metrics.csv").open(newline="") as stream:
+        return [row["seconds"] for row in csv.DictReader(stream)]
+
+
+def test_study(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(studies.STUDIES, "tiny", TINY)
+    arguments = [
+        *("--study=tiny", "--dataset=digits", "--jobs=2"),
+        *(f"--output_dir={tmp_path}", f"--json={tmp_path / 'rows.json'}"),
+    ]
+    options = program._parser().parse_args(arguments)
+    (_, config), _ = studies.planned(TINY, studies.Scope(dataset="digits"))
+    good = runner.Run(config, tmp_path / "runs")
+    good.folder.mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(config, good.folder, callbacks=[StopInSecondEpoch()])
+    (first_epoch,) = seconds_of_epochs(good)
+
+    assert program.run(TINY, options) == 0
+
+    assert seconds_of_epochs(good)[0] == first_epoch
+    made = json.loads((tmp_path / "rows.json").read_text())
+    assert [row["failed"] for row in made] == [0, 1]
+    assert made[0]["validation_mean"] > 0.3
+    assert made[0]["processor"]
+    assert "The loss is" in made[1]["failure"]
+    shown = capsys.readouterr()
+    assert (tmp_path / "tiny.md").read_text() in shown.out
+    assert (
+        "python -m benchmarks.learning --study=tiny --dataset=digits\n"
+        in shown.out
+    )
+    assert "digits, rate, learning_rate=1e+30, seed 0: failed" in shown.err
+    assert "[2/2]" in shown.err
+    assert (tmp_path / "tiny.png").stat().st_size > 1000
+
+    def never(*_):
+        raise AssertionError("a run was repeated")
+
+    monkeypatch.setattr(runner.Run, "start", never)
+    assert program.run(TINY, options) == 0
+    assert json.loads((tmp_path / "rows.json").read_text()) == made
+
+
+def test_missing_data_stops_the_study_before_any_run(tmp_path):
+    options = program._parser().parse_args(
+        ["--study=headline", "--dataset=none.npz", f"--output_dir={tmp_path}"]
+    )
+    with pytest.raises(UserError, match="does not exist"):
+        program.run(studies.STUDIES["headline"], options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_has_what_decides_the_figures():
+    options = program._parser().parse_args(
+        [
+            *("--study=lengths", "--lengths=1,2", "--seeds=2", "--width=0.5"),
+            *("--cifar10=some/where/cifar10_jpeg.npz", "--jobs=2"),
+        ]
+    )
+    assert program.command(options) == (
+        "python -m benchmarks.learning --study=lengths --lengths=1,2 "
+        "--seeds=2 --width=0.5 --cifar10=cifar10_jpeg.npz"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--seeds=0", "argument --seeds: must be > 0. Received: 0"),
+        ("--epochs=x", "argument --epochs: invalid number value: 'x'"),
+        ("--lengths=5,-1", "argument --lengths: must be > 0. Received: -1"),
+        ("--study=speed", "argument --study: invalid choice: 'speed'"),
+    ],
+)
+def test_bad_arguments(argument, message, capsys):
+    with pytest.raises(SystemExit):
+        program._parser().parse_args(["--study=levels", argument])
+    assert message in capsys.readouterr().err
+
+
+def test_help_names_studies_and_keys():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.learning", "--help"],
+        cwd=runner._ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name, study in studies.STUDIES.items():
+        assert f"{name}: {study.question}" in done.stdout
+    assert "state_bytes_per_weight" in done.stdout

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every study is a list of cases that can be run."""
+
+import pytest
+
+from benchmarks.learning import plots, studies
+from train.errors import UserError
+
+EVERYWHERE = studies.Scope(cifar10="cifar10")
+SIZES = {
+    "activations": 24,
+    "levels": 25,
+    "recipes": 23,
+    "baselines": 18,
+    "lengths": 6,
+    "headline": 2,
+}
+# Until the settings that it varies are in `train.config`.
+RULES = pytest.param(
+    "rules",
+    43,
+    marks=pytest.mark.xfail(
+        strict=True, raises=TypeError, reason="no moment_dtype in Config"
+    ),
+)
+
+
+@pytest.mark.parametrize(("name", "size"), [*SIZES.items(), RULES])
+def test_cases_can_be_run_and_told_apart(name, size):
+    study = studies.STUDIES[name]
+    planned = studies.planned(study, EVERYWHERE)
+    assert len(planned) == size
+    shown = {
+        (config.dataset, case.group, *case.varied.items())
+        for case, config in planned
+    }
+    assert len(shown) == size
+    for case, config in planned:
+        for key, value in (case.fixed | case.varied).items():
+            assert getattr(config, key) == value
+        if "epochs" not in case.varied:
+            assert config.epochs == study.budgets[case.net].epochs
+        assert config.width == study.budgets[case.net].width
+
+
+def test_every_study_is_described():
+    for name, study in studies.STUDIES.items():
+        assert name in (*SIZES, "rules")
+        assert study.question.endswith((".", "?"))
+        assert study.plot in plots.PLOTS
+        assert study.seeds >= 3
+
+
+def test_settings_of_groups_meet_in_the_default():
+    study = studies.STUDIES["recipes"]
+    planned = studies.planned(study, studies.Scope())
+    configs = [config for _, config in planned]
+    default = studies.from_recipe("mnist", epochs=5, width=0.5)
+    assert configs.count(default) == len({case.group for case, _ in planned})
+
+
+def test_what_is_asked_for_beats_the_budget():
+    scope = studies.Scope(dataset="digits")
+    (first, *_), (second, *_) = (
+        studies.planned(studies.STUDIES[name], scope, epochs=1, width=0.1)
+        for name in ("baselines", "headline")
+    )
+    for _, config in (first, second):
+        assert (config.dataset, config.epochs) == ("digits", 1)
+        assert config.width == 0.1
+
+
+def test_every_side_of_the_baselines_is_tuned_alike():
+    cases = studies.STUDIES["baselines"].cases(studies.Scope())
+    groups = [case.group for case in cases]
+    assert {name: groups.count(name) for name in groups} == {
+        "dst": 3,
+        "latent": 3,
+        "float": 3,
+    }
+
+
+def test_cifar10_is_left_out_unless_given():
+    for name in ("baselines", "lengths"):
+        cases = studies.STUDIES[name].cases(studies.Scope())
+        assert {case.net for case in cases} == {"mnist"}
+
+
+def test_lengths():
+    scope = studies.Scope(lengths=(1, 2, 3), dataset="digits")
+    study = studies.STUDIES["lengths"]
+    planned = studies.planned(study, scope)
+    assert [config.epochs for _, config in planned] == [1, 2, 3]
+    with pytest.raises(UserError, match="use --lengths. Received: epochs=4"):
+        studies.planned(study, scope, epochs=4)
