@@ -6,7 +6,6 @@ others, so that a study stays small enough to be repeated over several seeds.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -138,10 +137,23 @@ def _on(scope: Scope) -> Settings:
     return {"dataset": scope.dataset or "mnist"}
 
 
+# By step rule. That of bop is a threshold of 1 / (2 rate) in RMS.
+_RATES = {
+    "momentum": (0.01, 0.03, 0.1),
+    "adam": (0.003, 0.01, 0.03),
+    "sgd": (0.003, 0.01, 0.03),
+    "sign": (0.003, 0.01, 0.03),
+    "bop": (0.2, 0.3, 0.5),
+    "error_feedback": (0.003, 0.01, 0.03),
+}
+
+# So fast that the memory has its full length from the start.
+_AT_ONCE = 1e9
+
+
 def _rules(scope: Scope) -> list[Case]:
-    rates = (0.003, 0.01, 0.03)
     cases = []
-    for rule in ("momentum", "adam", "sgd", "sign", "bop", "error_feedback"):
+    for rule, rates in _RATES.items():
         fixed = _on(scope) | {"step_rule": rule}
         for dtype in ("int8", "bfloat16", "float32")[
             : 3 if rule == "adam" else 1
@@ -164,7 +176,7 @@ def _rules(scope: Scope) -> list[Case]:
             {"step_rule": "momentum", "moment_dtype": "int8"},
             {
                 "momentum": (0.9, 0.99, 0.998, 0.999),
-                "memory_growth": (0.03, 0.1, 0.3, math.inf),
+                "memory_growth": (0.03, 0.1, 0.3, _AT_ONCE),
                 "learning_rate": (0.01, 0.03, 0.1),
                 "transition_gain": (1.0, 3.0, 10.0),
             },
@@ -227,16 +239,12 @@ _TUNED: tuple[tuple[str, Settings, Sequence[Settings]], ...] = (
     (
         "dst",
         {},
-        [{"learning_rate": rate} for rate in (0.003, 0.01, 0.03)],
+        [{"learning_rate": rate} for rate in (0.01, 0.03, 0.1)],
     ),
     (
         "latent",
-        {"training": "latent"},
-        [
-            {"learning_rate": 0.003, "initial_weights": "uniform"},
-            {"learning_rate": 0.01, "initial_weights": "uniform"},
-            {"learning_rate": 0.01, "initial_weights": "rounded"},
-        ],
+        {"training": "latent", "initial_weights": "rounded"},
+        [{"learning_rate": rate} for rate in (0.003, 0.01, 0.03)],
     ),
     (
         "float",
