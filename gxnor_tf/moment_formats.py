@@ -131,10 +131,10 @@ class Integer(MomentFormat):
         peak = tf.reduce_max(size)
         # In units of peak / levels^2, where codes are roots.
         square = size * (self.levels**2 / (peak + _TINY))
-        below = tf.floor(tf.sqrt(square))
+        below = tf.floor(square * tf.math.rsqrt(square + _TINY))
         # The squares of `below` and the next code are 2 below + 1 apart.
-        share = (square - below * below) / (2 * below + 1)
-        above = random_bits.uniform(bits) < share
+        width = 2 * below + 1
+        above = random_bits.uniform(bits) * width < square - below * below
         code = tf.minimum(below + tf.cast(above, tf.float32), self.levels)
         return tf.cast(tf.sign(moment) * code, tf.int8), peak
 

@@ -86,15 +86,15 @@ class Config:
         "--weight_n=float",
     )
     schedule: str = _setting(
-        "exponential",
-        "how the learning rate changes over the run: `exponential` or "
-        "`cosine` from --learning_rate to --final_learning_rate, `multistep` "
-        "at --milestones, or `constant`",
-        choices=("exponential", "cosine", "multistep", "constant"),
+        "cosine",
+        "how the learning rate changes over the run: `cosine` or "
+        "`exponential` from --learning_rate to --final_learning_rate, "
+        "`multistep` at --milestones, or `constant`",
+        choices=("cosine", "exponential", "multistep", "constant"),
     )
     final_learning_rate: float | None = _setting(
         None,
-        "learning rate at the end, for the schedules exponential and cosine. "
+        "learning rate at the end, for the schedules cosine and exponential. "
         "Default: a thousandth of --learning_rate",
     )
     milestones: str | None = _setting(

@@ -13,6 +13,7 @@ from train.errors import UserError
 # (p - 128) / 128 instead of p / 127.5 - 1, and the model is chosen on
 # validation images instead of the test set.
 _PAPER = {
+    "schedule": "exponential",
     "step_rule": "adam",
     "momentum": 0.9,
     "moment_dtype": "float32",

@@ -65,7 +65,7 @@ def learning_rate(config: Config, steps_per_epoch: int) -> Any:
 
     >>> rate = learning_rate(Config(epochs=10, schedule="multistep"), 100)
     >>> [round(float(rate(step)), 6) for step in (0, 500, 501, 1000)]
-    [0.01, 0.01, 0.001, 0.0001]
+    [0.03, 0.03, 0.003, 0.0003]
     """
     steps = config.epochs * steps_per_epoch
     factors = []

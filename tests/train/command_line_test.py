@@ -75,7 +75,7 @@ def test_a_flag_equal_to_the_class_default_still_overrides_the_recipe():
     ],
 )
 def test_flag_values(argument, name, value):
-    parsed = getattr(parse(argument), name)
+    parsed = getattr(parse("--schedule=multistep", argument), name)
     assert parsed == value
     assert type(parsed) is type(value)
 

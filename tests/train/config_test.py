@@ -31,7 +31,10 @@ def test_dependent_defaults():
     assert multistep.final_learning_rate is None
     assert multistep.milestone_shares == (0.5, 0.75)
     assert multistep.milestone_factor == 0.1
-    assert config.Config(milestones="0.5").milestone_factor == 0.1
+    assert (
+        config.Config(schedule="exponential", milestones="0.5").milestone_factor
+        == 0.1
+    )
     assert made.dataset == "mnist"
     assert config.Config(net="svhn").dataset == "svhn"
 
@@ -99,13 +102,28 @@ def test_every_preset_of_the_library_has_its_flag_value():
             "`milestones` must be left out with schedule=constant",
         ),
         ({"milestone_factor": 0.1}, "`milestone_factor` must be left out"),
-        ({"milestones": "half"}, "`milestones` must be rising.*'half'"),
-        ({"milestones": ""}, "`milestones` must be rising"),
-        ({"milestones": "0.5,0.5"}, "`milestones` must be rising"),
-        ({"milestones": "0.5,1"}, "`milestones` must be rising"),
-        ({"milestones": "nan"}, "`milestones` must be rising"),
         (
-            {"milestones": "0.5", "milestone_factor": 1.0},
+            {"schedule": "multistep", "milestones": "half"},
+            "`milestones` must be rising.*'half'",
+        ),
+        (
+            {"schedule": "multistep", "milestones": ""},
+            "`milestones` must be rising",
+        ),
+        (
+            {"schedule": "multistep", "milestones": "0.5,0.5"},
+            "`milestones` must be rising",
+        ),
+        (
+            {"schedule": "multistep", "milestones": "0.5,1"},
+            "`milestones` must be rising",
+        ),
+        (
+            {"schedule": "multistep", "milestones": "nan"},
+            "`milestones` must be rising",
+        ),
+        (
+            {"schedule": "multistep", "milestone_factor": 1.0},
             r"`milestone_factor` must be in \(0, 1\)",
         ),
         ({"warmup_epochs": -1.0}, "`warmup_epochs` must be in 0..epochs=20"),

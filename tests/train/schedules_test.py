@@ -15,7 +15,9 @@ def rates(*steps, steps_per_epoch=25, **settings):
 
 
 def test_exponential():
-    found = rates(0, 50, 100, final_learning_rate=0.001)
+    found = rates(
+        *(0, 50, 100), schedule="exponential", final_learning_rate=0.001
+    )
     assert found == pytest.approx([0.1, 0.01, 0.001])
 
 
@@ -39,7 +41,7 @@ def test_multistep():
 
 
 def test_exponential_with_milestones():
-    settings = {"final_learning_rate": 0.001}
+    settings = {"schedule": "exponential", "final_learning_rate": 0.001}
     without = rates(0, 49, 51, 100, **settings)
     found = rates(0, 49, 51, 100, milestones="0.5", **settings)
     assert found == pytest.approx(
@@ -67,7 +69,7 @@ def test_warm_up_of_a_constant_rate():
     [
         {},
         {"schedule": "cosine", "warmup_epochs": 1.0},
-        {"milestones": "0.5", "warmup_epochs": 0.5},
+        {"schedule": "multistep", "warmup_epochs": 0.5},
         {"schedule": "multistep"},
     ],
     ids=str,
