@@ -116,7 +116,7 @@ def _write(
     folder: pathlib.Path,
 ) -> None:
     """Writes and prints the page, its pictures and the rows."""
-    pictures = plots.draw(study.plot, made, study.selects, folder)
+    pictures = plots.draw(study.plot, made, folder)
     page = tables.page(
         study.question,
         made,
@@ -191,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cifar10",
         help="FILE.npz for the CIFAR-10 net, or `cifar10` for that of "
-        "TensorFlow Datasets; the studies baselines and lengths leave "
+        "TensorFlow Datasets; the studies tuning, baselines and lengths leave "
         "CIFAR-10 out without it",
     )
     parser.add_argument(

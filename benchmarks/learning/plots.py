@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks.learning.rows import Row, best, grouped
+from benchmarks.learning.rows import Row, grouped
 from benchmarks.learning.tables import accuracy
 from gxnor_tf.files import replacing
 
@@ -25,9 +25,8 @@ _ZEROS = {"weights": "tab:green", "activations": "tab:red"}
 _STYLES: tuple[Any, ...] = ("-", "--", ":")
 
 
-def dots(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
+def dots(rows: Sequence[Row]) -> dict[str, Figure]:
     """The error of every case, below the name of its group."""
-    del selects
     rows = _finished(rows)
     groups = grouped(rows, "dataset", "group")
     lines = len(rows) + 1.3 * len(groups)
@@ -57,9 +56,8 @@ def dots(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
     return {"": figure}
 
 
-def curves(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
+def curves(rows: Sequence[Row]) -> dict[str, Figure]:
     """Accuracy and zero shares against each setting, and one another."""
-    del selects
     rows = _finished(rows)
     groups = grouped(rows, "group")
     figure = _figure(3.2 * len(groups) + 0.6, 5.6)
@@ -74,9 +72,8 @@ def curves(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
     return {"": figure, "-sparsity": _sparsity(rows)}
 
 
-def heat_map(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
+def heat_map(rows: Sequence[Row]) -> dict[str, Figure]:
     """Accuracies of a grid: the levels of weights and activations."""
-    del selects
     rows = _finished(rows)
     figure = _figure(9.4, 4.4)
     means = [100 * row[f"{name}_mean"] for row in rows for name in _SHOWN]
@@ -116,11 +113,8 @@ def heat_map(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
     return {"": figure}
 
 
-def bars(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
-    """Errors from zero, a panel for each data set.
-
-    Where one case of a group is selected, it alone is shown.
-    """
+def bars(rows: Sequence[Row]) -> dict[str, Figure]:
+    """Errors from zero, a panel for each data set."""
     datasets = grouped(_finished(rows), "dataset")
     figure = _figure(1.2 + 4.2 * len(datasets), 4.0)
     panels = figure.subplots(1, len(datasets), squeeze=False)[0]
@@ -128,8 +122,8 @@ def bars(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
         panels, datasets.items(), strict=True
     ):
         labels = []
-        for place, row in enumerate(_shown(members, selects)):
-            labels.append(_bar_label(row, selects))
+        for place, row in enumerate(members):
+            labels.append(row["varied"].replace(", ", "\n"))
             for offset, name in ((-0.2, "validation"), (0.2, "test")):
                 _bar(axes, row, name, place + offset)
         axes.set_xticks(range(len(labels)), labels, fontsize=7.5)
@@ -143,7 +137,7 @@ def bars(rows: Sequence[Row], selects: bool) -> dict[str, Figure]:
     return {"": figure}
 
 
-PLOTS: dict[str, Callable[[Sequence[Row], bool], dict[str, Figure]]] = {
+PLOTS: dict[str, Callable[[Sequence[Row]], dict[str, Figure]]] = {
     "dots": dots,
     "curves": curves,
     "heat_map": heat_map,
@@ -151,15 +145,12 @@ PLOTS: dict[str, Callable[[Sequence[Row], bool], dict[str, Figure]]] = {
 }
 
 
-def draw(
-    kind: str, rows: Sequence[Row], selects: bool, folder: pathlib.Path
-) -> list[str]:
+def draw(kind: str, rows: Sequence[Row], folder: pathlib.Path) -> list[str]:
     """Writes the pictures of a study.
 
     Args:
         kind: A key of `PLOTS`.
         rows: The rows of the study; cases whose runs all failed are left out.
-        selects: Whether the study looks for the best case of a group.
         folder: Where to write `STUDY.png`, and what else there is.
 
     Returns:
@@ -168,7 +159,7 @@ def draw(
     if not _finished(rows):
         return []
     names = []
-    for suffix, figure in PLOTS[kind](rows, selects).items():
+    for suffix, figure in PLOTS[kind](rows).items():
         names.append(f"{rows[0]['study']}{suffix}.png")
         with replacing(folder / names[-1]) as temporary:
             figure.savefig(temporary, dpi=110)
@@ -227,18 +218,6 @@ def _bar(axes: Any, row: Row, name: str, place: float) -> None:
         ha="center",
         fontsize=8,
     )
-
-
-def _shown(rows: Sequence[Row], selects: bool) -> list[Row]:
-    if not selects:
-        return list(rows)
-    chosen = [best(members) for members in grouped(rows, "group").values()]
-    return [row for row in chosen if row is not None]
-
-
-def _bar_label(row: Row, selects: bool) -> str:
-    settings = row["varied"].replace(", ", "\n")
-    return f"{row['group']}\n{settings}" if selects else settings
 
 
 def _log_percents(axes: Any) -> None:

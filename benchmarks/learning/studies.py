@@ -33,6 +33,7 @@ class Budget:
 SHORT = {"mnist": Budget(5, 0.5)}
 # What is compared with float32 nets gets the time to learn.
 COMPARED = {"mnist": Budget(20, 1.0), "cifar10": Budget(20, 0.25)}
+TUNED = {"mnist": Budget(5, 1.0), "cifar10": Budget(4, 0.25)}
 HEADLINE = {"mnist": Budget(30, 1.0)}
 
 
@@ -234,32 +235,47 @@ def _recipes(scope: Scope) -> list[Case]:
     )
 
 
-# Three settings for each: none is tuned with more effort than another.
-_TUNED: tuple[tuple[str, Settings, Sequence[Settings]], ...] = (
-    (
-        "dst",
-        {},
-        [{"learning_rate": rate} for rate in (0.01, 0.03, 0.1)],
-    ),
-    (
-        "latent",
+# What is compared, each with three rates to choose from: none is tuned with
+# more effort than another.
+_KINDS: dict[str, tuple[Settings, tuple[float, ...]]] = {
+    "dst": ({}, (0.01, 0.03, 0.1)),
+    "latent": (
         {"training": "latent", "initial_weights": "rounded"},
-        [{"learning_rate": rate} for rate in (0.003, 0.01, 0.03)],
+        (0.003, 0.01, 0.03),
     ),
-    (
-        "float",
+    "float": (
         {"weight_n": FLOAT, "activation_n": FLOAT},
-        [{"learning_rate": rate} for rate in (0.0003, 0.001, 0.003)],
+        (0.0003, 0.001, 0.003),
     ),
-)
+}
+
+
+def _tuning(scope: Scope) -> list[Case]:
+    return [
+        Case(kind, {"learning_rate": rate}, {"dataset": dataset} | fixed, net)
+        for net, dataset in scope.places("mnist")
+        for kind, (fixed, rates) in _KINDS.items()
+        for rate in rates
+    ]
+
+
+# By net and kind, the best in validation of the study of tuning.
+_CHOSEN: dict[str, dict[str, float]] = {
+    "mnist": {"dst": 0.03, "latent": 0.01, "float": 0.001},
+    "cifar10": {"dst": 0.03, "latent": 0.01, "float": 0.001},
+}
 
 
 def _baselines(scope: Scope) -> list[Case]:
     return [
-        Case(group, varied, {"dataset": dataset} | fixed, net)
+        Case(
+            "weights",
+            {"weight_n": FLOAT} if kind == "float" else {"training": kind},
+            fixed | {"dataset": dataset, "learning_rate": _CHOSEN[net][kind]},
+            net,
+        )
         for net, dataset in scope.places("mnist")
-        for group, fixed, tried in _TUNED
-        for varied in tried
+        for kind, (fixed, _) in _KINDS.items()
     ]
 
 
@@ -303,12 +319,20 @@ STUDIES: dict[str, Study] = {
         _recipes,
         "dots",
     ),
+    "tuning": Study(
+        "Which learning rate suits weights in place, latent and float32 ones?",
+        _tuning,
+        "dots",
+        TUNED,
+        seeds=1,
+    ),
     "baselines": Study(
         "What is the price of having no latent weights, and of not being "
-        "float32? Each side has three settings to choose from.",
+        "float32? The learning rate of each is the best of three.",
         _baselines,
         "bars",
         COMPARED,
+        selects=False,
     ),
     "lengths": Study(
         "Does one default serve every data set, for short and for long runs?",

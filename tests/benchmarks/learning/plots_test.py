@@ -13,7 +13,7 @@ def figures(name, change=lambda rows: None):
     study = studies.STUDIES[name]
     made = rows_of(name, studies.planned(study, SCOPE))
     change(made)
-    return made, plots.PLOTS[study.plot](made, study.selects)
+    return made, plots.PLOTS[study.plot](made)
 
 
 def labels(axes):
@@ -74,19 +74,16 @@ def test_heat_map():
     )
 
 
-def test_bars_of_the_selected_cases():
-    def spoil(rows):
-        rows[1]["validation_mean"] = 0.999  # of dst on mnist
-        rows[2]["test_mean"] = 1.0
-
-    _, drawn = figures("baselines", spoil)
+def test_bars_of_several_data_sets():
+    made, drawn = figures("baselines")
     panels = drawn[""].axes
     assert [axes.get_title() for axes in panels] == ["mnist", "cifar10"]
-    assert [text.partition("\n")[0] for text in labels(panels[0])] == [
-        *("dst", "latent", "float"),
+    assert labels(panels[0]) == [
+        *("training=dst", "training=latent", "weight_n=float"),
     ]
-    assert "learning_rate=0.03" in labels(panels[0])[0]
-    assert panels[0].patches[0].get_height() == pytest.approx(0.1)
+    assert panels[0].patches[0].get_height() == pytest.approx(
+        100 * (1 - made[0]["validation_mean"])
+    )
 
 
 def test_bars_of_all_cases():
@@ -102,9 +99,9 @@ def test_files(name, tmp_path):
     made = rows_of(name, studies.planned(study, SCOPE), seeds=1)
     failed = {"validation_mean": None, "failed": 1, "failure": "The loss"}
     made[0] |= failed
-    names = plots.draw(study.plot, made, study.selects, tmp_path)
+    names = plots.draw(study.plot, made, tmp_path)
     assert names[0] == f"{name}.png"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     for row in made:
         row |= failed
-    assert plots.draw(study.plot, made, study.selects, tmp_path) == []
+    assert plots.draw(study.plot, made, tmp_path) == []
