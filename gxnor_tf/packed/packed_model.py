@@ -107,8 +107,8 @@ def save_packed(
         model: A built model that Keras can serialise: Sequential, functional,
             or a registered class with a `get_config`.
         path: The file to write; its folder must exist.
-        include_optimizer: Whether the optimizer with its moments (float32, 4
-            bytes or more per weight), loss and metrics go in as well. Without
+        include_optimizer: Whether the optimizer with its moments (in int8, 1
+            byte per weight, by default), loss and metrics go in, too. Without
             them the loaded model is not compiled. The state of an optimizer
             that does not train exactly the model's trainable variables, as
             after freezing a layer, is left out with a warning; the loaded
