@@ -2,8 +2,7 @@
 """One training step of one discrete weight tensor, as a pure function.
 
 It is compiled by XLA, whether or not the rest of the step is: some forty
-elementwise operations become a few loops over the weights, and no random
-number, moment or increment in float32 is written to memory.
+elementwise operations, each a pass over memory, become a few loops.
 """
 
 import functools
@@ -34,7 +33,7 @@ class DiscreteUpdate(Protocol):
         iteration: tf.Tensor,
         learning_rate: tf.Tensor,
         transition_gain: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[Stored, ...]]:
+    ) -> tuple[tf.Tensor, tuple[Stored, ...], tf.Tensor]:
         """One step.
 
         Args:
@@ -50,22 +49,27 @@ class DiscreteUpdate(Protocol):
             transition_gain: m, float32 scalar.
 
         Returns:
-            The new states and the new moments.
+            The new states, the new moments, and how many states are others
+            than before, a float32 scalar.
         """
 
 
-# All tensors of a kind share one function, so that those of one shape are
-# compiled once in a process.
-@functools.cache
+# Tensors that are alike share one function, so that it is compiled once in a
+# process; a limit, so that a search over settings does not fill the memory.
+@functools.lru_cache(maxsize=256)
 def make(
-    space: DiscreteSpace, step_rule: StepRule, moment_format: MomentFormat
+    space: DiscreteSpace,
+    step_rule: StepRule,
+    moment_format: MomentFormat,
+    shape: tuple[int, ...],
 ) -> DiscreteUpdate:
-    """The update `(states, moments) -> (states, moments)` of a gradient.
+    """The update of states and moments by a gradient.
 
     Args:
         space: Space of the states.
         step_rule: Gives the increment.
         moment_format: How the rule's moments are held.
+        shape: Shape of the states.
     """
 
     def update(
@@ -77,7 +81,7 @@ def make(
         iteration: tf.Tensor,
         learning_rate: tf.Tensor,
         transition_gain: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[Stored, ...]]:
+    ) -> tuple[tf.Tensor, tuple[Stored, ...], tf.Tensor]:
         key = random_bits.make_key(seed, stream, iteration)
         increment, new_moments = step_rule.increment(
             _finite(tf.cast(gradient, tf.float32)),
@@ -88,22 +92,30 @@ def make(
         new_states, remainder = transitions.transition(
             states,
             increment,
-            random_bits.uniform(random_bits.random_bits(states.shape, key, 0)),
+            random_bits.uniform(random_bits.random_bits(shape, key, 0)),
             space,
             transition_gain,
             step_rule.probability,
         )
         new_moments = step_rule.feedback(new_moments, remainder)
-        return new_states, tuple(
+        stored = tuple(
             moment_format.encode(
-                moment, random_bits.random_bits(states.shape, key, draw)
+                moment, random_bits.random_bits(shape, key, draw)
             )
             for draw, moment in enumerate(new_moments, start=1)
         )
+        return new_states, stored, _count(new_states != states)
 
     compiled: Any = tf.function(update, autograph=False, jit_compile=True)
     made: DiscreteUpdate = compiled
     return made
+
+
+def _count(condition: tf.Tensor) -> tf.Tensor:
+    """In int32 along an axis first: exact, and no tensor of wide integers."""
+    last = [-1] if condition.shape.rank else []
+    counts = tf.reduce_sum(tf.cast(condition, tf.int32), axis=last)
+    return tf.reduce_sum(tf.cast(counts, tf.float32))
 
 
 def _finite(gradient: tf.Tensor) -> tf.Tensor:

@@ -128,7 +128,7 @@ class Integer(MomentFormat):
     def encode(self, moment: tf.Tensor, bits: tf.Tensor) -> Stored:
         """Rounds to one of the two codes around, keeping the expectation."""
         size = tf.abs(moment)
-        peak = tf.reduce_max(size)
+        peak = tf.maximum(tf.reduce_max(size), 0.0)  # -inf if it is empty
         # In units of peak / levels^2, where codes are roots.
         square = size * (self.levels**2 / (peak + _TINY))
         below = tf.floor(square * tf.math.rsqrt(square + _TINY))

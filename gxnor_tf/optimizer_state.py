@@ -54,11 +54,17 @@ def load(
     saved = json.loads(np.asarray(store[_KEY]).tobytes().decode())
     if not saved["built"]:
         return
+    if saved.keys() != layout.keys():
+        raise ValueError(
+            f"The saved state of {kind} was written by another version of "
+            "gxnor_tf. `keras.models.load_model(path, compile=False)` loads "
+            "the weights alone."
+        )
     for name, value in layout.items():
-        if name != "built" and saved.get(name) != value:
+        if name != "built" and saved[name] != value:
             raise ValueError(
-                f"The saved state belongs to {name}={saved.get(name)!r}. Make "
-                f"the optimizer with it. Received: {name}={value!r}"
+                f"The saved state belongs to {name}={saved[name]!r}. Make the "
+                f"optimizer with it. Received: {name}={value!r}"
             )
     if not optimizer.built:
         _warn_of_new_start(kind, "it is not built")

@@ -74,7 +74,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         transition_gain: m in `tanh(m |residue| / step)`: a number > 0, or a
             schedule (a Keras learning rate schedule, or another callable that
             maps the tensor `iterations` to a number; where that is not > 0
-            no weight makes a random hop). With gradient accumulation
+            no weight makes a random hop; the rules bop and error_feedback
+            do without). With gradient accumulation
             `iterations` counts updates, while Keras' learning rate schedules
             count batches. A number can be changed at any time
             by assigning to the attribute. A callable of your own must be
@@ -103,7 +104,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             `{"conv1/": {"learning_rate_multiplier": 0.5, "beta_1": 0.9}}`.
             The first pattern that `re.search` finds in a variable's path
             decides; it may set `learning_rate_multiplier`,
-            `transition_gain`, `beta_1`, `beta_2` and `epsilon`.
+            `transition_gain`, `beta_1`, `beta_2`, `epsilon` and
+            `memory_growth`.
         name: Name of the optimizer.
         **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm` (over discrete
             and continuous variables together),
@@ -195,9 +197,16 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             "memory_growth": memory_growth,
         }
         self.step_rule = step_rules.get(step_rule, **rule_settings)
+        possible = self.step_rule.moment_dtypes
         if moment_dtype is None:
-            moment_dtype = self.step_rule.default_moment_dtype
+            moment_dtype = possible[0]
         self._moment_format = moment_formats.get(moment_dtype)
+        if moment_dtype not in possible:
+            raise ValueError(
+                f"`moment_dtype` of step rule {step_rule!r} must be one of "
+                f"{', '.join(possible)}. Received: moment_dtype="
+                f"{moment_dtype!r}"
+            )
         rule_settings = {
             key: None if value is None else float(value)
             for key, value in rule_settings.items()
@@ -324,19 +333,15 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         ):
             self._settings[index] = own
             self._updates[index] = discrete_update.make(
-                variable.space, own.step_rule, self._moment_format
+                variable.space,
+                own.step_rule,
+                self._moment_format,
+                tuple(variable.shape),
             )
             self._paths[index] = variable.path
             name = variable.path.replace("/", "_")
             self._moments[index] = [
-                [
-                    self.add_variable(
-                        shape, dtype=dtype, name=f"{name}_{moment}_{part}"
-                    )
-                    for part, shape, dtype in self._moment_format.parts(
-                        tuple(variable.shape)
-                    )
-                ]
+                self._add_moment(variable, f"{name}_{moment}")
                 for moment in self.step_rule.moment_names
             ]
             self._moved[index] = self.add_variable(
@@ -348,6 +353,19 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         self.continuous_optimizer.build(
             [v for v in variables if not isinstance(v, DiscreteVariable)]
         )
+
+    def _add_moment(
+        self, variable: DiscreteVariable, name: str
+    ) -> list[keras.Variable]:
+        """What holds a moment, on the device of its variable."""
+        strategy = tf.distribute.get_strategy()
+        with strategy.extended.colocate_vars_with(variable.value):
+            return [
+                self.add_variable(shape, dtype=dtype, name=f"{name}_{part}")
+                for part, shape, dtype in self._moment_format.parts(
+                    tuple(variable.shape)
+                )
+            ]
 
     def apply(
         self,
@@ -396,7 +414,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         )
         states = tf.convert_to_tensor(variable)
         moments = self._moments[index]
-        new_states, new_moments = self._updates[index](
+        new_states, new_moments, moved = self._updates[index](
             gradient,
             states,
             tuple(
@@ -413,9 +431,10 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         for moment, new_moment in zip(moments, new_moments, strict=True):
             for part, new_part in zip(moment, new_moment, strict=True):
                 self.assign(part, new_part)
-        moved = tf.math.count_nonzero(states != new_states, dtype=tf.float32)
         self.assign(variable, new_states)
-        self.assign_add(self._moved[index], moved / states.shape.num_elements())
+        self.assign_add(
+            self._moved[index], moved / max(1, math.prod(states.shape))
+        )
 
     def _continuous_learning_rate(self) -> Any:
         """That of the continuous optimizer's own, at this step."""
@@ -479,7 +498,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         return {
             "built": self.built,
             "step_rule": self._config["step_rule"],
-            "moment_dtype": self._config["moment_dtype"],
+            "moment_dtype": (
+                self._config["moment_dtype"]
+                if self.step_rule.moment_names
+                else "none"
+            ),
             "learning_rate": kind(_compat.given_learning_rate(self)),
             "transition_gain": kind(self._gain),
             "gradient_accumulation_steps": (

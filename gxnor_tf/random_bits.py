@@ -72,11 +72,17 @@ def random_bits(shape: tf.TensorShape, key: tf.Tensor, draw: int) -> tf.Tensor:
     >>> random_bits((2, 3), key, draw=0).shape
     TensorShape([2, 3])
     """
-    first = _mix(key[0] + _word(draw * 0x9E3779B9 & 0xFFFFFFFF))
+    # Both words differ between draws: with the first alone, one would be the
+    # other one shifted.
+    number = _word(draw * 0x9E3779B9 & 0xFFFFFFFF)
+    first, second = (
+        _mix(key[0] + number),
+        _mix(tf.bitwise.bitwise_xor(key[1], number)),
+    )
     size = math.prod(shape)
     position = tf.range(size, dtype=tf.int32 if size < 2**31 else tf.int64)
     bits = _mix(tf.cast(position, tf.uint32) + first)
-    return tf.reshape(_mix(bits + key[1]), shape)
+    return tf.reshape(_mix(bits + second), shape)
 
 
 def uniform(bits: tf.Tensor) -> tf.Tensor:

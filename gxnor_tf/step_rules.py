@@ -20,6 +20,9 @@ from gxnor_tf import transitions
 
 Moments = tuple[tf.Tensor, ...]
 
+# What a setting may be: the words of the error, and the test.
+Limit = tuple[str, Callable[[float], bool]]
+
 # Keeps a tensor without any gradient still; far below any gradient's RMS.
 _TINY = 1e-30
 
@@ -30,11 +33,15 @@ class StepRule(abc.ABC):
     Attributes:
         moment_names: Names of the moments, tensors of the weights' shape
             that start at 0.
-        default_moment_dtype: How they are held unless asked otherwise.
+        moment_dtypes: How they can be held, the default first.
+        limits: Of its settings, where they are not those of all rules.
     """
 
     moment_names: ClassVar[tuple[str, ...]] = ("momentum",)
-    default_moment_dtype: ClassVar[str] = "int8"
+    moment_dtypes: ClassVar[tuple[str, ...]] = (
+        *("int8", "bfloat16", "float32", "int6", "int4"),
+    )
+    limits: ClassVar[dict[str, Limit]] = {}
 
     @abc.abstractmethod
     def increment(
@@ -126,7 +133,7 @@ class Momentum(StepRule):
 
 @dataclasses.dataclass(frozen=True)
 class Sign(Momentum):
-    """`dW = -lr * sign(m)`: all weights of a tensor hop equally often."""
+    """`dW = -lr * sign(m)`: as likely a hop for a small moment as a large."""
 
     def increment(
         self,
@@ -144,10 +151,11 @@ class Sign(Momentum):
 class Bop(Momentum):
     """Bop (Helwegen et al., 2019, arXiv 1906.02107) for any space.
 
-    Every weight whose moment is beyond a threshold hops one state, and for
-    certain: DST by `Momentum` with the increment rounded to the nearest whole
-    number of steps. The threshold is `step / (2 lr)`, in RMS of the moment,
-    so that it rises as the learning rate falls.
+    Every weight whose moment is beyond a threshold hops, and for certain: DST
+    by `Momentum` with the increment rounded to the nearest whole number of
+    steps; beyond three times the threshold it is two of them. The threshold is
+    `step / (2 lr)`, in RMS of the moment, so that it rises as the learning
+    rate falls.
     """
 
     def probability(
@@ -171,6 +179,9 @@ class ErrorFeedback(StepRule):
 
     beta_1: float = 1.0
     moment_names: ClassVar[tuple[str, ...]] = ("error",)
+    limits: ClassVar[dict[str, Limit]] = {
+        "beta_1": ("in [0, 1]", lambda x: 0 <= x <= 1)
+    }
 
     def probability(
         self, residue: tf.Tensor, transition_gain: float | tf.Tensor
@@ -204,8 +215,9 @@ class Adam(StepRule):
     beta_2: float = 0.999
     epsilon: float = 1e-8
     moment_names: ClassVar[tuple[str, ...]] = ("momentum", "velocity")
-    # A squared gradient that is rounded to 0 makes an infinite step.
-    default_moment_dtype: ClassVar[str] = "bfloat16"
+    # Where a velocity of int8 is rounded to 0, a step is a million times too
+    # large: squared gradients of one tensor differ by more than its range.
+    moment_dtypes: ClassVar[tuple[str, ...]] = ("bfloat16", "float32")
 
     def increment(
         self,
@@ -239,13 +251,28 @@ _RULES: dict[str, Any] = {
     "sign": Sign,
 }
 
-# What a setting may be: the words of the error, and the test.
-_LIMITS: dict[str, tuple[str, Callable[[float], bool]]] = {
+_LIMITS: dict[str, Limit] = {
     "beta_1": ("in [0, 1)", lambda x: 0 <= x < 1),
     "beta_2": ("in [0, 1)", lambda x: 0 <= x < 1),
     "epsilon": ("> 0", lambda x: x > 0),
     "memory_growth": ("> 0", lambda x: x > 0),
 }
+
+
+def limit(rule: StepRule | type[StepRule], setting: str) -> Limit:
+    """What a setting of a rule may be.
+
+    Args:
+        rule: A rule or its class.
+        setting: Name of one of its settings.
+
+    Returns:
+        The limit in words, and whether a number keeps it.
+
+    >>> limit(Momentum, "beta_1")[0]
+    'in [0, 1)'
+    """
+    return rule.limits.get(setting, _LIMITS[setting])
 
 
 def get(name: str, **settings: float | None) -> StepRule:
@@ -281,7 +308,7 @@ def get(name: str, **settings: float | None) -> StepRule:
             raise ValueError(
                 f"`{key}` must be a number. Received: {key}={value!r}"
             )
-        text, allows = _LIMITS[key]
+        text, allows = limit(rule, key)
         if math.isnan(value) or not allows(value):
             raise ValueError(f"`{key}` must be {text}. Received: {key}={value}")
     made: StepRule = rule(**{k: float(v) for k, v in given.items()})

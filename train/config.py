@@ -392,11 +392,16 @@ class Config:
 
         rule = step_rules.get(self.step_rule)
         if self.moment_dtype is None:
-            default = rule.default_moment_dtype
-            object.__setattr__(self, "moment_dtype", default)
-        for name, setting, limits, allowed in (
-            ("momentum", "beta_1", "in [0, 1)", lambda x: 0 <= x < 1),
-            ("memory_growth", "memory_growth", "> 0", lambda x: x > 0),
+            object.__setattr__(self, "moment_dtype", rule.moment_dtypes[0])
+        self._require(
+            self.moment_dtype in rule.moment_dtypes,
+            "moment_dtype",
+            f"one of {', '.join(rule.moment_dtypes)} with step_rule="
+            f"{self.step_rule}",
+        )
+        for name, setting in (
+            ("momentum", "beta_1"),
+            ("memory_growth", "memory_growth"),
         ):
             default = getattr(rule, setting, None)
             value = getattr(self, name)
@@ -409,7 +414,8 @@ class Config:
                 f"left out with step_rule={self.step_rule}, which has none; "
                 "use step_rule=momentum",
             )
-            self._require(value == default or allowed(value), name, limits)
+            text, allows = step_rules.limit(rule, setting)
+            self._require(allows(value), name, text)
 
     def _check_zero_window(self) -> None:
         if self.activation_n == FLOAT:

@@ -36,8 +36,7 @@ def optimizer(
         learning_rate,
         step_rule=config.step_rule,
         transition_gain=config.transition_gain,
-        # 1, the default of error_feedback, cannot be given.
-        beta_1=None if config.momentum == 1 else config.momentum,
+        beta_1=config.momentum,
         memory_growth=config.memory_growth,
         moment_dtype=config.moment_dtype,
         seed=config.seed,

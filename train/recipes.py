@@ -143,6 +143,16 @@ def _refuse_without_effect(made: Config, settings: dict[str, Any]) -> None:
         ),
         (made.training == "latent", _OF_TRANSITIONS, "training=latent"),
         (
+            made.step_rule in ("bop", "error_feedback"),
+            ("transition_gain",),
+            f"step_rule={made.step_rule}, whose hops are certain",
+        ),
+        (
+            made.step_rule == "sgd",
+            ("moment_dtype",),
+            "step_rule=sgd, which has no moments",
+        ),
+        (
             made.activation_n == FLOAT,
             _OF_ACTIVATIONS,
             f"activation_n=float ({floats})",

@@ -44,11 +44,11 @@ def gradient(iteration):
 def test_is_rule_then_transition_then_rounding(n, name, dtype):
     space = DiscreteSpace(n)
     rule, moment_format = step_rules.get(name), moment_formats.get(dtype)
-    update = discrete_update.make(space, rule, moment_format)
+    update = discrete_update.make(space, rule, moment_format, SHAPE)
     states, moments = start(space, rule, moment_format)
     for iteration in range(3):
         step = tf.constant(iteration, tf.int64)
-        found, stored = update(
+        found, stored, moved = update(
             gradient(iteration), states, moments, SEED, STREAM, step, RATE, GAIN
         )
         key = random_bits.make_key(SEED, STREAM, step)
@@ -69,6 +69,7 @@ def test_is_rule_then_transition_then_rounding(n, name, dtype):
         )
         floats = rule.feedback(floats, remainder)
         assert space.contains(found.numpy())
+        assert float(moved) == np.sum(found != states)
         # XLA rounds float32 otherwise in the last bit, which decides a hop or
         # a code where a random number is next to it: rare, but not never.
         assert (found != expected).numpy().mean() < 0.01
@@ -84,7 +85,7 @@ def test_is_rule_then_transition_then_rounding(n, name, dtype):
 def test_bad_gradients_count_as_nothing_or_the_largest():
     space, rule = DiscreteSpace(1), step_rules.get("momentum")
     moment_format = moment_formats.get("float32")
-    update = discrete_update.make(space, rule, moment_format)
+    update = discrete_update.make(space, rule, moment_format, SHAPE)
     states, moments = start(space, rule, moment_format)
     bad = gradient(0).numpy()
     bad[0, :4] = [np.nan, np.inf, -np.inf, 1e30]
@@ -99,14 +100,33 @@ def test_bad_gradients_count_as_nothing_or_the_largest():
     assert (one[1][0][0] == other[1][0][0]).numpy().all()
 
 
-def test_tensors_of_a_kind_share_what_is_compiled():
-    rule, other = step_rules.get("momentum"), step_rules.get("sign")
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (2, 3, 4, 5)])
+def test_shapes_without_and_with_elements(shape):
+    space, rule = DiscreteSpace(1), step_rules.get("momentum")
     moment_format = moment_formats.get("int8")
-    made = discrete_update.make(DiscreteSpace(1), rule, moment_format)
-    again = discrete_update.make(
-        DiscreteSpace(1), step_rules.get("momentum"), moment_format
+    update = discrete_update.make(space, rule, moment_format, shape)
+    moments = ((tf.zeros(shape, tf.int8), tf.constant(0.0)),)
+    step = tf.constant(0, tf.int64)
+    states, ((codes, peak),), moved = update(
+        *(tf.ones(shape), tf.zeros(shape, tf.int8), moments),
+        *(SEED, STREAM, step, tf.constant(1.0), GAIN),
     )
-    assert made is again
-    assert made is not discrete_update.make(
-        DiscreteSpace(1), other, moment_format
-    )
+    assert states.shape == codes.shape == shape
+    # Whole steps against the gradient, which is the same for all.
+    assert (states.numpy() == -1).all()
+    assert float(moved) == np.prod(shape)
+    assert float(peak) == pytest.approx(1 / 1.1 if np.prod(shape) else 0)
+
+
+def test_tensors_that_are_alike_share_what_is_compiled():
+    def made(name="momentum", shape=SHAPE):
+        return discrete_update.make(
+            DiscreteSpace(1),
+            step_rules.get(name),
+            moment_formats.get("int8"),
+            shape,
+        )
+
+    assert made() is made()
+    assert made() is not made("sign")
+    assert made() is not made(shape=(20, 30))

@@ -37,9 +37,11 @@ def test_agrees_with_a_reference_in_python_integers():
         for part in (5, 1, 7, 0, 3, 2):  # lower words first
             word = mixed(word ^ part)
         words.append(word)
-    first = mixed((words[0] + 2 * 0x9E3779B9) & 0xFFFFFFFF)
+    number = 2 * 0x9E3779B9 & 0xFFFFFFFF
+    first = mixed((words[0] + number) & 0xFFFFFFFF)
+    second = mixed(words[1] ^ number)
     expected = [
-        mixed((mixed((i + first) & 0xFFFFFFFF) + words[1]) & 0xFFFFFFFF)
+        mixed((mixed((i + first) & 0xFFFFFFFF) + second) & 0xFFFFFFFF)
         for i in range(100)
     ]
     found = draw(2**32 + 5, 7, 2**33 + 3, number=2, count=100)
@@ -82,6 +84,14 @@ def test_every_part_of_the_key_gives_independent_numbers(other):
     for shift in (-1, 0, 1):  # one place apart they are no copies, either
         correlation = np.corrcoef(a, np.roll(b, shift))[0, 1]
         assert abs(correlation) < 4.5 / math.sqrt(COUNT)
+
+
+def test_draws_of_one_key_are_no_shifted_copies():
+    """In a tensor so large that copies of part of it would be likely."""
+    first, second = (np.unique(draw(number=n, count=2**22)) for n in (0, 1))
+    shared = np.intersect1d(first, second, assume_unique=True).size
+    # Of two independent sets of 2^22 out of 2^32 numbers.
+    assert abs(shared - 2**12) < 5 * 2**6
 
 
 def test_neighbours_are_independent():

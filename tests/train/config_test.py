@@ -141,6 +141,14 @@ def test_every_preset_of_the_library_has_its_flag_value():
             "`memory_growth` must be left out",
         ),
         ({"memory_growth": 0.0}, "`memory_growth` must be > 0"),
+        (
+            {"step_rule": "error_feedback", "momentum": 1.5},
+            r"`momentum` must be in \[0, 1\]",
+        ),
+        (
+            {"step_rule": "adam", "moment_dtype": "int8"},
+            "`moment_dtype` must be one of bfloat16, float32 with",
+        ),
         ({"moment_dtype": "float16"}, "`moment_dtype` must be one of"),
         ({"seed": -1}, "`seed`"),
         ({"width": 0.0}, "`width`"),

@@ -69,6 +69,9 @@ def test_another_schedule_drops_the_recipe_s_settings_of_the_old_one():
     ("setting", "where"),
     [
         ({"momentum": 0.9}, {"weight_n": "float"}),
+        ({"transition_gain": 3.0}, {"step_rule": "bop"}),
+        ({"transition_gain": 1.0}, {"step_rule": "error_feedback"}),
+        ({"moment_dtype": "int8"}, {"step_rule": "sgd"}),
         ({"step_rule": "momentum"}, {"preset": "float"}),
         ({"transition_gain": 3.0}, {"discrete": False}),
         ({"initial_weights": "uniform"}, {"preset": "float"}),
