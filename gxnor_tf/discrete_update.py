@@ -104,7 +104,14 @@ def make(
             )
             for draw, moment in enumerate(new_moments, start=1)
         )
-        return new_states, stored, _count(new_states != states)
+        # A branch, though always taken: XLA then counts the states that it has
+        # written, where it would otherwise compute all of them once more.
+        moved = tf.cond(
+            iteration >= 0,
+            lambda: _count(new_states != states),
+            lambda: tf.constant(0.0),
+        )
+        return new_states, stored, moved
 
     compiled: Any = tf.function(update, autograph=False, jit_compile=True)
     made: DiscreteUpdate = compiled
