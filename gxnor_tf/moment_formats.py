@@ -146,6 +146,7 @@ _FORMATS: dict[str, MomentFormat] = {
     "int6": Integer(6),
     "int4": Integer(4),
 }
+NAMES = tuple(_FORMATS)
 
 
 def get(name: str) -> MomentFormat:

@@ -63,8 +63,9 @@ def load(
     for name, value in layout.items():
         if name != "built" and saved[name] != value:
             raise ValueError(
-                f"The saved state belongs to {name}={saved[name]!r}. Make the "
-                f"optimizer with it. Received: {name}={value!r}"
+                f"The saved state belongs to an optimizer whose `{name}` is "
+                f"{saved[name]}. Make it with the same. Received: "
+                f"{name}={value}"
             )
     if not optimizer.built:
         _warn_of_new_start(kind, "it is not built")

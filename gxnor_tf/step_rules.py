@@ -250,6 +250,7 @@ _RULES: dict[str, Any] = {
     "sgd": Sgd,
     "sign": Sign,
 }
+NAMES = tuple(_RULES)
 
 _LIMITS: dict[str, Limit] = {
     "beta_1": ("in [0, 1)", lambda x: 0 <= x < 1),

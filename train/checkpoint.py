@@ -131,7 +131,9 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     # Keras numbers the names of optimizers by how many there were before; the
     # last part of a path says which moment of which weight it is.
     for index, variable in enumerate(model.optimizer.variables):
-        named[f"{_OPTIMIZER}{index:03d}/{variable.name}"] = variable
+        # The type, too: bfloat16 and float32 are held alike.
+        name = f"{variable.name}-{variable.dtype}"
+        named[f"{_OPTIMIZER}{index:03d}/{name}"] = variable
     # Those of dropout; Keras does not count them among the weights.
     seeds = [v for v in model.variables if v.name == "seed_generator_state"]
     named |= {f"seed/{index:03d}": seed for index, seed in enumerate(seeds)}

@@ -64,9 +64,21 @@ def run(study: studies.Study, options: argparse.Namespace) -> int:
     scope = studies.Scope(options.dataset, options.cifar10, options.lengths)
     planned = studies.planned(study, scope, options.epochs, options.width)
     seeds = range(options.seeds or study.seeds)
+    _refuse_without_effect([case for case, _ in planned], options)
     _require_data({config.dataset for _, config in planned}, options.data_dir)
     folder = pathlib.Path(options.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
+    with runner.alone_in(folder):
+        return _run(study, planned, seeds, options, folder)
+
+
+def _run(
+    study: studies.Study,
+    planned: Sequence[tuple[studies.Case, Config]],
+    seeds: Sequence[int],
+    options: argparse.Namespace,
+    folder: pathlib.Path,
+) -> int:
     by_case = [
         [
             runner.Run(dataclasses.replace(config, seed=seed), folder / "runs")
@@ -91,6 +103,24 @@ def run(study: studies.Study, options: argparse.Namespace) -> int:
     return sum(run.outcome() is None for run in outcomes)
 
 
+def _refuse_without_effect(
+    cases: Sequence[studies.Case], options: argparse.Namespace
+) -> None:
+    """Raises UserError for options of which the study has no use."""
+    if options.cifar10 and all(case.net != "cifar10" for case in cases):
+        raise UserError(
+            f"`cifar10` must be left out with study={options.study}, which "
+            f"trains no CIFAR-10 net. Received: cifar10={options.cifar10!r}"
+        )
+    if options.lengths != studies.Scope.lengths and all(
+        "epochs" not in case.varied for case in cases
+    ):
+        raise UserError(
+            f"`lengths` must be left out with study={options.study}, which "
+            f"does not vary them. Received: lengths={options.lengths}"
+        )
+
+
 def _named(
     planned: Sequence[tuple[studies.Case, Config]],
     by_case: Sequence[Sequence[runner.Run]],
@@ -102,7 +132,7 @@ def _named(
     named: dict[runner.Run, str] = {}
     for same_seed in zip(*by_case, strict=True):
         for (case, config), made in zip(planned, same_seed, strict=True):
-            data = pathlib.Path(config.dataset or "").stem
+            data = pathlib.Path(config.dataset or "").name
             settings = f"{case.group}, {rows.text(case.varied)}"
             seed = made.config.seed
             named.setdefault(made, f"{data}, {settings}, seed {seed}")

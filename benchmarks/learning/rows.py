@@ -71,7 +71,7 @@ def row(
         "group": case.group,
         "varied": text(case.varied),
         "fixed": text({k: v for k, v in case.fixed.items() if k != "dataset"}),
-        "dataset": pathlib.Path(config.dataset or "").stem,
+        "dataset": pathlib.Path(config.dataset or "").name,
         "net": config.net,
         "width": config.width,
         "epochs": config.epochs,

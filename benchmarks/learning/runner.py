@@ -6,7 +6,9 @@ run finds it done, or half done and able to go on.
 """
 
 import collections
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -15,10 +17,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from train.config import Config
+from train.errors import UserError
 
 # What `child` leaves in the folder of a run, beside what `train.loop` does.
 MACHINE = "machine.json"
@@ -128,6 +131,30 @@ class Run:
         text = (self.folder / LOG).read_text("utf-8", "replace").strip()
         last = text.splitlines()[-1] if text else "it said nothing"
         return Outcome(failure=f"exit status {returncode}: {last}")
+
+
+@contextlib.contextmanager
+def alone_in(folder: pathlib.Path) -> Iterator[None]:
+    """Keeps other processes from running studies in the same folder.
+
+    They would take a run that is being started for one that is broken.
+
+    Args:
+        folder: An output folder, which is there.
+
+    Raises:
+        UserError: If another process runs a study in it.
+    """
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                "`output_dir` is in use by another study. Received: "
+                f"output_dir={str(folder)!r}. Wait for it, or use another "
+                "--output_dir."
+            ) from error
+        yield
 
 
 def run_all(

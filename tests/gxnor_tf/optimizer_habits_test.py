@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """DiscreteStateTransition with what Keras users expect of an optimizer."""
 
+import json
 import math
 
 import keras
@@ -395,7 +396,7 @@ def test_state_of_another_rule_is_refused():
     before = [v.numpy() for v in optimizer.variables]
     with pytest.raises(
         ValueError,
-        match="belongs to step_rule='momentum'.*Received: step_rule='adam'",
+        match="whose `step_rule` is momentum.*Received: step_rule=adam",
     ):
         optimizer.load_own_variables(saved)
     assert_equal(before, [v.numpy() for v in optimizer.variables])
@@ -502,3 +503,31 @@ def test_gradient_tape_over_all_trainable_variables(jit_compile):
     assert all(g.dtype == tf.float32 for g in found)
     for a, variable in zip(before, model.trainable_variables, strict=True):
         assert (a != variable.numpy()).any(), variable.path
+
+
+def test_state_of_another_moment_dtype_is_refused():
+    saved = state(built(moment_dtype="float32"))
+    with pytest.raises(ValueError, match="whose `moment_dtype` is float32"):
+        built().load_own_variables(saved)
+
+
+def test_moment_dtype_does_not_matter_without_moments():
+    first = built(step_rule="sgd", moment_dtype="float32")
+    other = built(step_rule="sgd")
+    other.load_own_variables(state(first))
+
+
+def test_state_of_another_version_says_so():
+    saved = state(built())
+    layout = json.loads(bytes(saved["layout"]))
+    del layout["moment_dtype"]
+    saved["layout"] = np.frombuffer(json.dumps(layout).encode(), np.uint8)
+    with pytest.raises(ValueError, match="by another version.*compile=False"):
+        built().load_own_variables(saved)
+
+
+def test_error_feedback_takes_its_own_default():
+    rule = DiscreteStateTransition(0.1, "error_feedback", beta_1=1.0).step_rule
+    assert rule.beta_1 == 1
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
+        DiscreteStateTransition(0.1, "error_feedback", beta_1=1.1)

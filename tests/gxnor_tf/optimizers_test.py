@@ -290,6 +290,11 @@ def test_monitor_needs_the_optimizer():
         ({"transition_gain": 0.0}, "transition_gain=0.0"),
         ({"transition_gain": np.nan}, "transition_gain=nan"),
         ({"beta_1": 1.0}, "`beta_1` must be in"),
+        ({"moment_dtype": "half"}, "`moment_dtype` must be one of"),
+        (
+            {"step_rule": "adam", "moment_dtype": "int8"},
+            "`moment_dtype` of step rule 'adam' must be one of bfloat16",
+        ),
         ({"beta_2": 0.9}, "'momentum' has no `beta_2`"),
         ({"step_rule": "sgd", "beta_1": 0.9}, "has no `beta_1`"),
         ({"step_rule": "adam", "epsilon": 0.0}, "`epsilon` must be > 0"),

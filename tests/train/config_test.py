@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from gxnor_tf import presets
+from gxnor_tf import moment_formats, presets, step_rules
 from train import config
 from train.errors import UserError
 
@@ -37,6 +37,15 @@ def test_dependent_defaults():
     )
     assert made.dataset == "mnist"
     assert config.Config(net="svhn").dataset == "svhn"
+
+
+def test_choices_are_those_of_the_library():
+    choices = {
+        field.name: field.metadata["choices"]
+        for field in dataclasses.fields(config.Config)
+    }
+    assert sorted(choices["step_rule"]) == sorted(step_rules.NAMES)
+    assert sorted(choices["moment_dtype"]) == sorted(moment_formats.NAMES)
 
 
 def test_every_preset_of_the_library_has_its_flag_value():

@@ -136,3 +136,31 @@ def test_help_names_studies_and_keys():
     for name, study in studies.STUDIES.items():
         assert f"{name}: {study.question}" in done.stdout
     assert "state_bytes_per_weight" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ("--cifar10=cifar10", "`cifar10` must be left out with study=tiny"),
+        ("--lengths=1,2", "`lengths` must be left out with study=tiny"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    argument, text, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(studies.STUDIES, "tiny", TINY)
+    options = program._parser().parse_args(
+        ["--study=tiny", f"--output_dir={tmp_path / 'out'}", argument]
+    )
+    with pytest.raises(UserError, match=text):
+        program.run(TINY, options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_study_at_a_time_in_a_folder(tmp_path):
+    with runner.alone_in(tmp_path):
+        with pytest.raises(UserError, match="in use by another study"):
+            with runner.alone_in(tmp_path):
+                pass
+    with runner.alone_in(tmp_path):
+        pass
