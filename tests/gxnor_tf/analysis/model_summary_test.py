@@ -245,7 +245,7 @@ def test_float_layers_normalisation_and_training_bytes():
     assert cost.bits_per_weight == pytest.approx((12 * 32 + 6 * 2) / 18)
     assert cost.training_bytes == 4 * 12 + 6 + 4 * 17
     assert "1 byte per discrete weight" in str(cost)
-    for rule, size in (("sgd", 1), ("momentum", 5), ("adam", 9)):
+    for rule, size in (("sgd", 1), ("momentum", 2), ("adam", 5)):
         model.compile(
             optimizer=gxnor_tf.DiscreteStateTransition(step_rule=rule),
             loss="mse",
