@@ -21,8 +21,9 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
     `keras.layers.MaxPooling2D`: of equal elements of a window the first gets
     the gradient, and sums of integers are often equal. XLA on a CPU takes
     longer for that gradient than for a convolution; where windows do not
-    overlap, comparisons with the maximum find the first one faster. Elsewhere (without XLA; other strides, windows of more than 16
-    elements, margins that are padded, channels first, unknown sizes) this is
+    overlap, comparisons with the maximum find the first one faster. Elsewhere
+    (without XLA; other strides, windows of more than 16 elements, margins that
+    are padded, channels first, unknown sizes) this is
     Keras' layer itself.
 
     Args:
