@@ -91,6 +91,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             moving average of momentum, sign and bop, until `beta_1` limits
             it: so one setting fits short and long runs. Default 0.1;
             infinity makes the decay `beta_1` from the start.
+        full_rate_memory: Steps of memory up to which the increments of
+            momentum and sign have the size of the learning rate; beyond it
+            they shrink as the memory grows. Default 64; infinity keeps them.
         moment_dtype: How moments are held: `"int8"` (the default; 1 byte per
             weight and moment, beside the 1 byte of the weight), `"bfloat16"`
             (the default for adam) or `"float32"`. See
@@ -104,8 +107,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             `{"conv1/": {"learning_rate_multiplier": 0.5, "beta_1": 0.9}}`.
             The first pattern that `re.search` finds in a variable's path
             decides; it may set `learning_rate_multiplier`,
-            `transition_gain`, `beta_1`, `beta_2`, `epsilon` and
-            `memory_growth`.
+            `transition_gain`, `beta_1`, `beta_2`, `epsilon`,
+            `memory_growth` and `full_rate_memory`.
         name: Name of the optimizer.
         **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm` (over discrete
             and continuous variables together),
@@ -159,6 +162,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         beta_2: float | None = None,
         epsilon: float | None = None,
         memory_growth: float | None = None,
+        full_rate_memory: float | None = None,
         moment_dtype: str | None = None,
         continuous_optimizer: keras.optimizers.Optimizer | str | None = None,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
@@ -195,6 +199,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             "beta_2": beta_2,
             "epsilon": epsilon,
             "memory_growth": memory_growth,
+            "full_rate_memory": full_rate_memory,
         }
         self.step_rule = step_rules.get(step_rule, **rule_settings)
         possible = self.step_rule.moment_dtypes

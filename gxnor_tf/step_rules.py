@@ -4,7 +4,8 @@
 A rule is pure: it maps a gradient and the moments of a weight tensor to the
 increment dW and the new moments. All rules are scaled such that a typical
 |dW| (of `error_feedback`, its growth per step) equals the learning rate, in
-units of the weights' values.
+units of the weights' values; those of `momentum` and `sign` shrink where
+their memory is long.
 """
 
 import abc
@@ -94,13 +95,12 @@ class Sgd(StepRule):
 
 
 @dataclasses.dataclass(frozen=True)
-class Momentum(StepRule):
-    """`m <- b m + (1 - b) g`, `dW = -lr * m / rms(m)`.
+class _MovingAverage(StepRule):
+    """The moment `m <- b m + (1 - b) g`.
 
-    The RMS is taken over the tensor: hops follow the direction that past
-    gradients agree on. How far back they go must fit the length of the run,
-    which an optimizer does not know: the memory `1 / (1 - b)` grows with the
-    steps t, `b = min(beta_1, 1 - 1 / (1 + memory_growth t))`.
+    How far back it goes must fit the length of the run, which an optimizer
+    does not know: the memory grows with the steps t,
+    `memory = min(1 / (1 - beta_1), 1 + memory_growth t)`, `b = 1 - 1 / memory`.
 
     Attributes:
         beta_1: Largest decay.
@@ -111,13 +111,79 @@ class Momentum(StepRule):
     beta_1: float = 0.998
     memory_growth: float = 0.1
 
+    def share(self, step: tf.Tensor) -> tf.Tensor:
+        """`1 - b`, what the newest gradient makes of the moment."""
+        grown = 1 + self.memory_growth * tf.cast(step, tf.float32)
+        return tf.maximum(1 - self.beta_1, 1 / grown)
+
     def moment(
         self, gradient: tf.Tensor, moments: Moments, step: tf.Tensor
     ) -> tf.Tensor:
         """The new moving average."""
-        memory = 1 + self.memory_growth * tf.cast(step, tf.float32)
-        share = tf.maximum(1 - self.beta_1, 1 / memory)
-        return moments[0] + (gradient - moments[0]) * share
+        return moments[0] + (gradient - moments[0]) * self.share(step)
+
+
+@dataclasses.dataclass(frozen=True)
+class Momentum(_MovingAverage):
+    """`dW = -lr * min(1, full_rate_memory / memory) * m / rms(m)`.
+
+    The RMS is taken over the tensor: hops follow the direction that past
+    gradients agree on. Within its memory such a direction moves a typical
+    weight by lr * memory. Where that is far beyond the width of the space,
+    weights go to and fro and never settle, so that the increments shrink as
+    the memory grows.
+
+    Attributes:
+        full_rate_memory: Steps of memory up to which increments have the size
+            of the learning rate; at infinity they always have.
+    """
+
+    full_rate_memory: float = 64.0
+
+    def rate(self, learning_rate: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """Size of a typical increment."""
+        return learning_rate * tf.minimum(
+            1.0, self.full_rate_memory * self.share(step)
+        )
+
+    def increment(
+        self,
+        gradient: tf.Tensor,
+        moments: Moments,
+        step: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> tuple[tf.Tensor, Moments]:
+        """See `StepRule`."""
+        moment = self.moment(gradient, moments, step)
+        return -self.rate(learning_rate, step) * _normalise(moment), (moment,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sign(Momentum):
+    """`Momentum` with `sign(m)`: a small moment moves as much as a large."""
+
+    def increment(
+        self,
+        gradient: tf.Tensor,
+        moments: Moments,
+        step: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> tuple[tf.Tensor, Moments]:
+        """See `StepRule`."""
+        moment = self.moment(gradient, moments, step)
+        return -self.rate(learning_rate, step) * tf.sign(moment), (moment,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bop(_MovingAverage):
+    """Bop (Helwegen et al., 2019, arXiv 1906.02107) for any space.
+
+    Every weight whose moment is beyond a threshold hops, and for certain: the
+    increment `-lr * m / rms(m)` is rounded to the nearest whole number of
+    steps; beyond three times the threshold it is two of them. The threshold is
+    `step / (2 lr)`, in RMS of the moment, so that it rises as the learning
+    rate falls.
+    """
 
     def increment(
         self,
@@ -129,34 +195,6 @@ class Momentum(StepRule):
         """See `StepRule`."""
         moment = self.moment(gradient, moments, step)
         return -learning_rate * _normalise(moment), (moment,)
-
-
-@dataclasses.dataclass(frozen=True)
-class Sign(Momentum):
-    """`dW = -lr * sign(m)`: as likely a hop for a small moment as a large."""
-
-    def increment(
-        self,
-        gradient: tf.Tensor,
-        moments: Moments,
-        step: tf.Tensor,
-        learning_rate: tf.Tensor,
-    ) -> tuple[tf.Tensor, Moments]:
-        """See `StepRule`."""
-        moment = self.moment(gradient, moments, step)
-        return -learning_rate * tf.sign(moment), (moment,)
-
-
-@dataclasses.dataclass(frozen=True)
-class Bop(Momentum):
-    """Bop (Helwegen et al., 2019, arXiv 1906.02107) for any space.
-
-    Every weight whose moment is beyond a threshold hops, and for certain: DST
-    by `Momentum` with the increment rounded to the nearest whole number of
-    steps; beyond three times the threshold it is two of them. The threshold is
-    `step / (2 lr)`, in RMS of the moment, so that it rises as the learning
-    rate falls.
-    """
 
     def probability(
         self, residue: tf.Tensor, transition_gain: float | tf.Tensor
@@ -257,6 +295,7 @@ _LIMITS: dict[str, Limit] = {
     "beta_2": ("in [0, 1)", lambda x: 0 <= x < 1),
     "epsilon": ("> 0", lambda x: x > 0),
     "memory_growth": ("> 0", lambda x: x > 0),
+    "full_rate_memory": (">= 1", lambda x: x >= 1),
 }
 
 
@@ -289,7 +328,7 @@ def get(name: str, **settings: float | None) -> StepRule:
             or one out of range.
 
     >>> get("momentum", beta_1=0.9)
-    Momentum(beta_1=0.9, memory_growth=0.1)
+    Momentum(beta_1=0.9, memory_growth=0.1, full_rate_memory=64.0)
     """
     if not isinstance(name, str) or name not in _RULES:
         raise ValueError(

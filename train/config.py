@@ -138,6 +138,12 @@ class Config:
         "sign and bop gains with every step of training, up to the limit that "
         "--momentum sets; 1e9 for that limit from the start. Default: 0.1",
     )
+    full_rate_memory: float | None = _setting(
+        None,
+        "steps of memory up to which the increments of the step rules "
+        "momentum and sign have the size of the learning rate; beyond it they "
+        "shrink as the memory grows; 1e9 to keep them. Default: 64",
+    )
     moment_dtype: str | None = _setting(
         None,
         "how the moments of discrete weights are held: `int8`, `bfloat16` or "
@@ -402,6 +408,7 @@ class Config:
         for name, setting in (
             ("momentum", "beta_1"),
             ("memory_growth", "memory_growth"),
+            ("full_rate_memory", "full_rate_memory"),
         ):
             default = getattr(rule, setting, None)
             value = getattr(self, name)

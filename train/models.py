@@ -38,6 +38,7 @@ def optimizer(
         transition_gain=config.transition_gain,
         beta_1=config.momentum,
         memory_growth=config.memory_growth,
+        full_rate_memory=config.full_rate_memory,
         moment_dtype=config.moment_dtype,
         seed=config.seed,
     )

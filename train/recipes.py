@@ -61,8 +61,8 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
 # float activations.
 _OF_DISCRETE_WEIGHTS = ("initial_weights", "training")
 _OF_TRANSITIONS = (
-    *("step_rule", "momentum", "memory_growth", "moment_dtype"),
-    "transition_gain",
+    *("step_rule", "momentum", "memory_growth", "full_rate_memory"),
+    *("moment_dtype", "transition_gain"),
 )
 _OF_ACTIVATIONS = ("derivative", "derivative_width")
 
