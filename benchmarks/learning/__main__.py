@@ -5,7 +5,9 @@ python -m benchmarks.learning --study=rules --json=FILE
 
 Every case of a study is trained with several seeds. The figures go into a
 Markdown table and pictures in the output folder. Runs are kept in its folder
-runs/ and never repeated: after an interruption the same command goes on.
+runs/ and never repeated: after an interruption the same command goes on. With
+--records=docs/learning/runs --page=docs/learning.md it writes the
+documentation, from the runs that are recorded there and new ones.
 """
 
 import argparse
@@ -21,8 +23,7 @@ from typing import NoReturn, TypeVar
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.learning import plots, rows, runner, studies, tables
-from gxnor_tf.files import replacing
-from train import datasets
+from train import datasets, files
 from train.config import Config
 from train.errors import UserError
 
@@ -65,27 +66,37 @@ def run(study: studies.Study, options: argparse.Namespace) -> int:
     planned = studies.planned(study, scope, options.epochs, options.width)
     seeds = range(options.seeds or study.seeds)
     _refuse_without_effect([case for case, _ in planned], options)
-    _require_data({config.dataset for _, config in planned}, options.data_dir)
+    if options.page:
+        # Now, and not after hours.
+        tables.replaced(options.page.read_text("utf-8"), options.study, "")
     folder = pathlib.Path(options.output_dir)
+    by_case = [
+        [
+            runner.Run(
+                dataclasses.replace(config, seed=seed),
+                folder / "runs",
+                options.records,
+            )
+            for seed in seeds
+        ]
+        for _, config in planned
+    ]
+    _require_data(
+        {r.config.dataset for runs in by_case for r in runs if not r.outcome()},
+        options.data_dir,
+    )
     folder.mkdir(parents=True, exist_ok=True)
     with runner.alone_in(folder):
-        return _run(study, planned, seeds, options, folder)
+        return _run(study, planned, by_case, options, folder)
 
 
 def _run(
     study: studies.Study,
     planned: Sequence[tuple[studies.Case, Config]],
-    seeds: Sequence[int],
+    by_case: Sequence[Sequence[runner.Run]],
     options: argparse.Namespace,
     folder: pathlib.Path,
 ) -> int:
-    by_case = [
-        [
-            runner.Run(dataclasses.replace(config, seed=seed), folder / "runs")
-            for seed in seeds
-        ]
-        for _, config in planned
-    ]
     outcomes = runner.run_all(
         _named(planned, by_case),
         options.jobs,
@@ -145,22 +156,37 @@ def _write(
     options: argparse.Namespace,
     folder: pathlib.Path,
 ) -> None:
-    """Writes and prints the page, its pictures and the rows."""
-    pictures = plots.draw(study.plot, made, folder)
-    page = tables.page(
-        study.question,
-        made,
-        command(options),
-        study.selects,
-        study.zero_shares,
-        pictures,
-    )
-    print(page)
-    with replacing(folder / f"{options.study}.md") as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    """Writes and prints the section, its pictures and the rows."""
+
+    def section(pictures: Sequence[str]) -> str:
+        return tables.section(
+            study.question,
+            made,
+            command(options),
+            study.selects,
+            study.zero_shares,
+            pictures,
+        )
+
+    text = section(plots.draw(study.plot, made, folder))
+    print(text)
+    files.write_text(folder / f"{options.study}.md", text)
+    if options.page:
+        beside = options.page.with_suffix("")
+        beside.mkdir(exist_ok=True)
+        names = plots.draw(study.plot, made, beside)
+        files.write_text(
+            options.page,
+            tables.replaced(
+                options.page.read_text("utf-8"),
+                options.study,
+                section([f"{beside.name}/{name}" for name in names]),
+            ),
+        )
     if options.json:
-        with replacing(pathlib.Path(options.json)) as temporary:
-            temporary.write_text(json.dumps(made, indent=2) + "\n")
+        files.write_text(
+            pathlib.Path(options.json), json.dumps(made, indent=2) + "\n"
+        )
 
 
 def command(options: argparse.Namespace) -> str:
@@ -207,6 +233,18 @@ def _parser() -> argparse.ArgumentParser:
         "--output_dir",
         default="out/learning",
         help="use another one for another version of the library",
+    )
+    parser.add_argument(
+        "--records",
+        type=pathlib.Path,
+        help="folder with a JSON file for each run that ended: what is there "
+        "is not run again, what is run is added",
+    )
+    parser.add_argument(
+        "--page",
+        type=pathlib.Path,
+        help="Markdown file whose section of the study is replaced; its "
+        "pictures go into the folder of the same name",
     )
     parser.add_argument("--json", help="file for the rows")
     parser.add_argument("--seeds", type=_positive(int), help="runs of a case")

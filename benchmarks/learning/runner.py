@@ -2,7 +2,8 @@
 """Runs, each in a folder and a process of its own, and none of them twice.
 
 A folder is named after all settings of its run. So whatever study asks for a
-run finds it done, or half done and able to go on.
+run finds it done, or half done and able to go on. What is to outlast the folder
+is kept as a record, one small file.
 """
 
 import collections
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
+from train import files
 from train.config import Config
 from train.errors import UserError
 
@@ -54,18 +56,25 @@ class Run:
     Attributes:
         config: All its settings.
         parent: Folder that has the folders of all runs.
+        records: Folder of the records of runs that ended, None to keep none.
     """
 
     config: Config
     parent: pathlib.Path
+    records: pathlib.Path | None = None
 
     @property
-    def folder(self) -> pathlib.Path:
-        """Where its results are: another one for any other settings."""
+    def name(self) -> str:
+        """Another one for any other settings."""
         config = self.config
         digest = hashlib.sha256(config.to_json().encode()).hexdigest()
         data = pathlib.Path(config.dataset or "").stem
-        return self.parent / f"{data}-seed{config.seed}-{digest[:16]}"
+        return f"{data}-seed{config.seed}-{digest[:16]}"
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where its results are."""
+        return self.parent / self.name
 
     def outcome(self) -> Outcome | None:
         """What is known of its end, None if it has not ended.
@@ -73,6 +82,41 @@ class Run:
         A run that diverged would do so again; other failures, such as a full
         disk, are not remembered.
         """
+        return self._recorded() or self._left()
+
+    def record(self) -> None:
+        """Keeps the outcome, if there is one and a place for it."""
+        if self.records is None or (outcome := self._left()) is None:
+            return
+        content = {
+            "config": json.loads(self.config.to_json()),
+            **dataclasses.asdict(outcome),
+        }
+        self.records.mkdir(parents=True, exist_ok=True)
+        files.write_text(
+            self.records / f"{self.name}.json",
+            json.dumps(content, indent=1) + "\n",
+        )
+
+    def _recorded(self) -> Outcome | None:
+        if self.records is None:
+            return None
+        path = self.records / f"{self.name}.json"
+        try:
+            content = _read(path)
+            if content is None:
+                return None
+            if Config(**content.pop("config")) == self.config:
+                return Outcome(**content)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass
+        raise UserError(
+            f"{path} is no record of the run it is named after. Delete it, "
+            "and the run is made again."
+        )
+
+    def _left(self) -> Outcome | None:
+        """What its process left in its folder."""
         if not self.is_begun():
             return None
         failure = _read(self.folder / FAILURE)
@@ -177,6 +221,8 @@ def run_all(
     outcomes = {
         run: outcome for run in runs if (outcome := run.outcome()) is not None
     }
+    for run in outcomes:
+        run.record()
     waiting = collections.deque(run for run in runs if run not in outcomes)
     if outcomes:
         said(f"{len(outcomes)} runs are there, {len(waiting)} are to be done")
@@ -196,6 +242,7 @@ def run_all(
                 del running[run]
                 outcome = run.outcome() or run.broken(process.returncode)
                 outcomes[run] = outcome
+                run.record()
                 said(progress.line(run, runs[run], outcome))
     finally:
         for process in running.values():

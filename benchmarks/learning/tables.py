@@ -1,15 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """A study as Markdown."""
 
+import pathlib
 import textwrap
 from collections.abc import Sequence
 
 from benchmarks.learning.rows import Row, best, grouped
+from train.errors import UserError
 
 _WIDTH = 80
 
 
-def page(
+def replaced(document: str, study: str, text: str) -> str:
+    """A document with another section of a study.
+
+    Args:
+        document: Markdown in which every section follows a line
+            `<!-- study: NAME -->` and ends at the next such line.
+        study: Name of the study.
+        text: The new section.
+
+    Raises:
+        UserError: If the document has no place for the study.
+    """
+    mark = "<!-- study: {} -->\n"
+    before, found, after = document.partition(mark.format(study))
+    if not found:
+        raise UserError(
+            f"`page` must have the line {mark.format(study).strip()!r}, behind "
+            "which the section goes. Received a file without it."
+        )
+    _, following, rest = after.partition(mark.partition("{")[0])
+    return f"{before}{found}\n{text}\n{following}{rest}"
+
+
+def section(
     question: str,
     rows: Sequence[Row],
     command: str,
@@ -17,7 +42,7 @@ def page(
     zero_shares: bool,
     pictures: Sequence[str] = (),
 ) -> str:
-    """The page of a study, a section of a larger one.
+    """What is said of a study.
 
     Args:
         question: What the study asks.
@@ -26,7 +51,7 @@ def page(
         selects: Whether to mark the best row of each group.
         zero_shares: Whether to show the shares of zeros, and not the test
             accuracy of the last epoch.
-        pictures: Names of its pictures.
+        pictures: Paths of its pictures, from where the text will be.
     """
     parts = [
         f"## {rows[0]['study']}",
@@ -34,7 +59,7 @@ def page(
         f"```sh\n{command}\n```",
         _fill(_conditions(rows)),
     ]
-    parts += [f"![{name.partition('.')[0]}]({name})" for name in pictures]
+    parts += [f"![{pathlib.Path(name).stem}]({name})" for name in pictures]
     for (dataset,), placed in grouped(rows, "dataset").items():
         groups = grouped(placed, "group")
         if selects and (chosen := best(placed)) and len(groups) > 1:

@@ -49,14 +49,16 @@ def decay(rule, step):
 def test_moving_averages(name, beta, growth):
     rule = step_rules.get(name, beta_1=beta, memory_growth=growth)
     m = 0
+    full = getattr(rule, "full_rate_memory", math.inf)
     for step, (found, g) in enumerate(
         zip(run(rule), GRADIENTS, strict=True), start=1
     ):
         b = decay(rule, step)
         m = b * m + (1 - b) * g
         direction = np.sign(m) if name == "sign" else m / rms(m)
+        rate = RATE * min(1, full * (1 - b))
         np.testing.assert_allclose(
-            found, -RATE * direction, rtol=1e-4, atol=1e-6
+            found, -rate * direction, rtol=1e-4, atol=1e-6
         )
 
 
@@ -64,6 +66,22 @@ def test_memory_is_a_share_of_the_run_until_it_reaches_its_limit():
     rule = step_rules.get("momentum")
     memory = [1 / (1 - decay(rule, step)) for step in (10, 100, 1000, 10**5)]
     np.testing.assert_allclose(memory, [2, 11, 101, 500])
+
+
+@pytest.mark.parametrize("name", ["momentum", "sign"])
+def test_increments_shrink_as_the_memory_grows(name):
+    def shares(full, growth):
+        rule = step_rules.get(name, memory_growth=growth, full_rate_memory=full)
+        return [
+            float(rule.rate(tf.constant(1.0), tf.constant(step)))
+            for step in (100, 1000, 10**6)
+        ]
+
+    np.testing.assert_allclose(
+        shares(50, 0.1), [1, 50 / 101, 50 / 500], rtol=1e-4
+    )
+    np.testing.assert_allclose(shares(50, math.inf), [0.1] * 3, rtol=1e-4)
+    assert shares(math.inf, 0.1) == shares(math.inf, math.inf) == [1, 1, 1]
 
 
 def test_error_feedback():
@@ -99,6 +117,8 @@ def test_probabilities():
     [
         ("momentum", {"memory_growth": 0}, "must be > 0"),
         ("momentum", {"memory_growth": math.nan}, "must be > 0"),
+        ("momentum", {"full_rate_memory": 0.5}, "must be >= 1"),
+        ("bop", {"full_rate_memory": 9}, "has no `full_rate_memory`"),
         ("momentum", {"beta_1": 1.0}, r"must be in \[0, 1\)"),
         ("momentum", {"beta_1": math.nan}, r"must be in \[0, 1\)"),
         ("adam", {"memory_growth": 0.1}, "has no `memory_growth`"),

@@ -33,7 +33,7 @@ def test_every_setting_has_a_flag_and_help():
         *("momentum", "initial_weights", "preset", "training", "loss"),
         *("schedule", "milestones", "milestone_factor", "warmup_epochs"),
         *("augmentation", "validation_share", "norm_momentum", "dropout"),
-        *("memory_growth", "moment_dtype"),
+        *("memory_growth", "full_rate_memory", "moment_dtype"),
     }
     assert set(values) == wanted
     assert all(values[name].help for name in wanted)
@@ -104,5 +104,5 @@ def test_help_shows_the_values_of_the_recipes(net):
     command_line.define_flags(net, values)
     paper = recipes.RECIPES[net]["paper"]
     assert f"paper: {paper['batch_size']})" in values["batch_size"].help
-    share = {"mnist": "0.1667"}.get(net, "0.1")
+    share = {"mnist": "0.08333"}.get(net, "0.1")
     assert f"(default: {share}," in values["validation_share"].help

@@ -16,6 +16,8 @@ def test_dependent_defaults():
     made = config.Config()
     assert made.final_learning_rate == pytest.approx(1e-3 * 0.03)
     assert (made.momentum, made.memory_growth) == (0.998, 0.1)
+    assert made.full_rate_memory == 64
+    assert config.Config(step_rule="bop").full_rate_memory is None
     assert made.moment_dtype == "int8"
     assert made.zero_window == 0.5
     adam = config.Config(step_rule="adam")
@@ -150,6 +152,11 @@ def test_every_preset_of_the_library_has_its_flag_value():
             "`memory_growth` must be left out",
         ),
         ({"memory_growth": 0.0}, "`memory_growth` must be > 0"),
+        ({"full_rate_memory": 0.5}, "`full_rate_memory` must be >= 1"),
+        (
+            {"full_rate_memory": 99.0, "step_rule": "bop"},
+            "`full_rate_memory` must be left out",
+        ),
         (
             {"step_rule": "error_feedback", "momentum": 1.5},
             r"`momentum` must be in \[0, 1\]",

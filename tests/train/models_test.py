@@ -23,7 +23,7 @@ def build(image_shape=(28, 28, 1), num_classes=10, **settings):
         ({"step_rule": "adam"}, 5),
         ({"step_rule": "adam", "moment_dtype": "float32"}, 9),
         ({"step_rule": "sgd"}, 1),
-        ({"step_rule": "sign", "memory_growth": 0.5}, 2),
+        ({"step_rule": "sign", "full_rate_memory": 9.0}, 2),
         ({"step_rule": "bop"}, 2),
     ],
 )
@@ -37,6 +37,7 @@ def test_settings_reach_the_optimizer(settings, bytes_per_weight):
     assert described["seed"] == 9
     assert described["beta_1"] == made.momentum
     assert described["memory_growth"] == made.memory_growth
+    assert described["full_rate_memory"] == made.full_rate_memory
     assert described["moment_dtype"] == made.moment_dtype
 
 

@@ -53,7 +53,9 @@ def test_study(tmp_path, monkeypatch, capsys):
     arguments = [
         *("--study=tiny", "--dataset=digits", "--jobs=2"),
         *(f"--output_dir={tmp_path}", f"--json={tmp_path / 'rows.json'}"),
+        *(f"--page={tmp_path / 'page.md'}", f"--records={tmp_path / 'kept'}"),
     ]
+    (tmp_path / "page.md").write_text("# Page\n<!-- study: tiny -->\n")
     options = program._parser().parse_args(arguments)
     (_, config), _ = studies.planned(TINY, studies.Scope(dataset="digits"))
     good = runner.Run(config, tmp_path / "runs")
@@ -79,6 +81,14 @@ def test_study(tmp_path, monkeypatch, capsys):
     assert "digits, rate, learning_rate=1e+30, seed 0: failed" in shown.err
     assert "[2/2]" in shown.err
     assert (tmp_path / "tiny.png").stat().st_size > 1000
+    assert (tmp_path / "page.md").read_text() == (
+        "# Page\n<!-- study: tiny -->\n\n"
+        + (tmp_path / "tiny.md")
+        .read_text()
+        .replace("(tiny.png)", "(page/tiny.png)")
+        + "\n"
+    )
+    assert (tmp_path / "page" / "tiny.png").stat().st_size > 1000
 
     def never(*_):
         raise AssertionError("a run was repeated")
@@ -86,6 +96,17 @@ def test_study(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(runner.Run, "start", never)
     assert program.run(TINY, options) == 0
     assert json.loads((tmp_path / "rows.json").read_text()) == made
+
+
+def test_a_page_without_a_place_stops_the_study_before_any_run(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n")
+    options = program._parser().parse_args(
+        ["--study=headline", f"--page={page}", f"--output_dir={tmp_path / 'o'}"]
+    )
+    with pytest.raises(UserError, match="`page` must have the line"):
+        program.run(studies.STUDIES["headline"], options)
+    assert list(tmp_path.iterdir()) == [page]
 
 
 def test_missing_data_stops_the_study_before_any_run(tmp_path):

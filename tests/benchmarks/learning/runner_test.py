@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.learning import runner
 from train.config import Config
+from train.errors import UserError
 
 CONFIG = Config(dataset="digits", epochs=2)
 
@@ -139,6 +140,53 @@ def test_a_report_of_other_settings_is_no_outcome(quick, tmp_path):
     config = json.loads((done.folder / "config.json").read_text())
     (done.folder / "config.json").write_text(json.dumps(config | {"seed": 5}))
     assert done.outcome() is None
+
+
+def test_records_outlast_the_folders(quick, tmp_path):
+    def runs(parent, records=tmp_path / "records"):
+        return [
+            runner.Run(dataclasses.replace(CONFIG, seed=seed), parent, records)
+            for seed in (1, 7, 8)
+        ]
+
+    ended, broken, diverged = runs(tmp_path / "first")
+    run_all([ended, broken, diverged])
+    again = runs(tmp_path / "second")
+    assert again[0].outcome() == ended.outcome()
+    assert again[1].outcome() is None
+    assert again[2].outcome() == runner.Outcome(failure="The loss is nan.")
+    run_all(again)
+    assert len(quick) == 4
+    assert not again[0].folder.exists()
+
+
+def test_runs_that_are_there_are_recorded(quick, tmp_path):
+    records = tmp_path / "records"
+    run_all([run(tmp_path)])
+    recorded = dataclasses.replace(run(tmp_path), records=records)
+    run_all([recorded])
+    assert len(quick) == 1
+    assert [path.stem for path in records.iterdir()] == [recorded.name]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[:-9],
+        lambda text: text.replace('"seed": 1', '"seed": 2', 1),
+        lambda text: text.replace('"config"', '"settings"', 1),
+        lambda text: text.replace('"failure"', '"problem"', 1),
+        lambda text: "[]",
+    ],
+)
+def test_a_damaged_record_is_named(quick, tmp_path, change):
+    config = dataclasses.replace(CONFIG, seed=1)
+    recorded = runner.Run(config, tmp_path / "runs", tmp_path)
+    run_all([recorded])
+    path = tmp_path / f"{recorded.name}.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(UserError, match=f"{recorded.name}.json is no record"):
+        recorded.outcome()
 
 
 def test_processes_end_with_an_interruption(tmp_path, monkeypatch):

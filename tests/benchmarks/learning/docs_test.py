@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/learning.md says what the records of the runs beside it say."""
+
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from benchmarks.learning import __main__ as program
+from benchmarks.learning import runner, studies
+
+PAGE = pathlib.Path(__file__).parents[3] / "docs" / "learning.md"
+SECTIONS = PAGE.read_text("utf-8").split("<!-- study: ")[1:]
+
+
+def commands():
+    """By study, the command in its section."""
+    found = {}
+    for section in SECTIONS:
+        match = re.search(r"```sh\n(python -m .*)\n```", section)
+        if match:
+            found[section.partition(" ")[0]] = match[1]
+    return found
+
+
+def test_every_study_has_a_place():
+    names = {section.partition(" ")[0] for section in SECTIONS}
+    assert names == set(studies.STUDIES)
+    assert commands()
+
+
+@pytest.mark.parametrize("study", commands())
+def test_section_is_what_its_command_makes(study, tmp_path, monkeypatch):
+    def never(self, *_):
+        raise AssertionError(f"no record of {self.config}")
+
+    monkeypatch.setattr(runner.Run, "start", never)
+    page = tmp_path / PAGE.name
+    page.write_text(PAGE.read_text("utf-8"), encoding="utf-8")
+    arguments = shlex.split(commands()[study])[3:]
+    options = program._parser().parse_args(
+        [
+            *(*arguments, f"--records={PAGE.with_suffix('') / 'runs'}"),
+            *(f"--page={page}", f"--output_dir={tmp_path / 'out'}"),
+        ]
+    )
+    assert program.run(studies.STUDIES[study], options) == 0
+    assert page.read_text("utf-8") == PAGE.read_text("utf-8")
