@@ -144,7 +144,7 @@ def _named(
     for same_seed in zip(*by_case, strict=True):
         for (case, config), made in zip(planned, same_seed, strict=True):
             data = pathlib.Path(config.dataset or "").name
-            settings = f"{case.group}, {rows.text(case.varied)}"
+            settings = f"{case.group}, {rows.in_words(case.varied)}"
             seed = made.config.seed
             named.setdefault(made, f"{data}, {settings}, seed {seed}")
     return named

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks.learning.rows import Row, grouped
+from benchmarks.learning.rows import Row, grouped, in_words
 from benchmarks.learning.tables import accuracy
 from gxnor_tf.files import replacing
 
@@ -42,7 +42,7 @@ def dots(rows: Sequence[Row]) -> dict[str, Figure]:
             place += 1.0
             ticks.append(place)
             # The setting's name may already be the heading.
-            names.append(row["varied"].removeprefix(f"{group}="))
+            names.append(in_words(row["varied"]).removeprefix(f"{group}="))
             _dot(axes, row, "validation", place - 0.12, "o")
             _dot(axes, row, "test", place + 0.12, "D")
             axes.axhline(place, color="0.92", linewidth=0.6, zorder=0)
@@ -123,7 +123,7 @@ def bars(rows: Sequence[Row]) -> dict[str, Figure]:
     ):
         labels = []
         for place, row in enumerate(members):
-            labels.append(row["varied"].replace(", ", "\n"))
+            labels.append(in_words(row["varied"]).replace(", ", "\n"))
             for offset, name in ((-0.2, "validation"), (0.2, "test")):
                 _bar(axes, row, name, place + offset)
         axes.set_xticks(range(len(labels)), labels, fontsize=7.5)
@@ -257,9 +257,7 @@ def _curve(column: Any, group: str, rows: Sequence[Row]) -> None:
 
     Another setting that varies makes lines of other styles.
     """
-    *others, name = [
-        part.partition("=")[0] for part in rows[0]["varied"].split(", ")
-    ]
+    *others, name = rows[0]["varied"]
     top, bottom = column
     words = isinstance(rows[0][name], str)
     for number, members in enumerate(grouped(rows, *others).values()):

@@ -15,8 +15,8 @@ Row = dict[str, Any]
 KEYS = """\
 keys of the rows (null where a case has none):
   study, group             its headings
-  varied, fixed            settings in which it differs from its group, and
-                           other ones that are not the default recipe's, as text
+  varied, fixed            objects: settings in which it differs from its
+                           group, and others that are not the default recipe's
   dataset, net, width, epochs, and every setting that the study varies
   seeds, failed            number of runs, and of those that failed
   failure                  why the first of them did
@@ -69,8 +69,8 @@ def row(
     made: Row = {
         "study": study,
         "group": case.group,
-        "varied": text(case.varied),
-        "fixed": text({k: v for k, v in case.fixed.items() if k != "dataset"}),
+        "varied": case.varied,
+        "fixed": {k: v for k, v in case.fixed.items() if k != "dataset"},
         "dataset": pathlib.Path(config.dataset or "").name,
         "net": config.net,
         "width": config.width,
@@ -101,10 +101,10 @@ def row(
     return made
 
 
-def text(settings: dict[str, Any]) -> str:
+def in_words(settings: dict[str, Any]) -> str:
     """Settings as in `momentum=0.9, learning_rate=0.01`.
 
-    >>> text({"momentum": 0.9, "seed": 1})
+    >>> in_words({"momentum": 0.9, "seed": 1})
     'momentum=0.9, seed=1'
     """
     return ", ".join(f"{name}={value}" for name, value in settings.items())

@@ -5,7 +5,7 @@ import pathlib
 import textwrap
 from collections.abc import Sequence
 
-from benchmarks.learning.rows import Row, best, grouped
+from benchmarks.learning.rows import Row, best, grouped, in_words
 from train.errors import UserError
 
 _WIDTH = 80
@@ -73,10 +73,10 @@ def section(
         for (group,), members in groups.items():
             parts.append(f"### {dataset}: {group}")
             if members[0]["fixed"]:
-                parts.append(_fill(f"With {members[0]['fixed']}."))
+                parts.append(_fill(f"With {in_words(members[0]['fixed'])}."))
             parts.append(table(members, selects, zero_shares))
             parts += [
-                _fill(f"{row['varied']}: {row['failure']}")
+                _fill(f"{in_words(row['varied'])}: {row['failure']}")
                 for row in members
                 if row["failed"]
             ]
@@ -92,13 +92,7 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
         zero_shares: Whether to show the shares of zeros, and not the test
             accuracy of the last epoch.
     """
-    names = list(
-        dict.fromkeys(
-            part.partition("=")[0]
-            for row in rows
-            for part in row["varied"].split(", ")
-        )
-    )
+    names = list(dict.fromkeys(name for row in rows for name in row["varied"]))
     # Lines have to stay readable, so the shares take the last epoch's place.
     extra = ["zero w %", "zero a %"] if zero_shares else ["last epoch %"]
     heads = [*names, "validation %", "test %", *extra, "bytes", "s"]
@@ -141,7 +135,7 @@ def _number(value: float | None, factor: float, digits: int) -> str:
 
 
 def _name(row: Row) -> str:
-    return f"{row['group']}, {row['varied']}"
+    return f"{row['group']}, {in_words(row['varied'])}"
 
 
 def _conditions(rows: Sequence[Row]) -> str:

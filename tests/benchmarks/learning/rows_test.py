@@ -33,7 +33,8 @@ def test_statistics():
 def test_what_the_row_is_of():
     made = row(outcome(), outcome())
     assert (made["study"], made["group"]) == ("tiny", "decay")
-    assert (made["varied"], made["fixed"]) == ("momentum=0.9", "dropout=0.1")
+    assert made["varied"] == {"momentum": 0.9}
+    assert made["fixed"] == {"dropout": 0.1}
     assert (made["dataset"], made["net"]) == ("digits.npz", "mnist")
     assert (made["epochs"], made["width"]) == (5, 0.5)
     assert (made["momentum"], made["learning_rate"]) == (0.9, 0.03)

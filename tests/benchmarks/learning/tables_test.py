@@ -4,6 +4,7 @@
 import pytest
 
 from benchmarks.learning import studies, tables
+from benchmarks.learning.rows import in_words
 from tests.benchmarks.learning.fake_rows import rows_of
 from train.errors import UserError
 
@@ -63,8 +64,9 @@ def test_best_of_the_study_and_its_test_accuracy():
     rows = made_rows("recipes")
     rows[5] |= {"validation_mean": 0.9999, "test_mean": 0.95, "test_std": 0.01}
     text = " ".join(page("recipes", rows).split())
+    varied = in_words(rows[5]["varied"])
     assert (
-        f"The best on mnist, by validation: batch_size, {rows[5]['varied']}. "
+        f"The best on mnist, by validation: batch_size, {varied}. "
         "Its test accuracy is 95.00 ± 1.00 %."
     ) in text
 
