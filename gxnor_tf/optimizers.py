@@ -93,7 +93,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             infinity makes the decay `beta_1` from the start.
         full_rate_memory: Steps of memory up to which the increments of
             momentum and sign have the size of the learning rate; beyond it
-            they shrink as the memory grows. Default 64; infinity keeps them.
+            they shrink as the memory grows. Default 20; infinity keeps them.
         moment_dtype: How moments are held: `"int8"` (the default; 1 byte per
             weight and moment, beside the 1 byte of the weight), `"bfloat16"`
             (the default for adam) or `"float32"`. See

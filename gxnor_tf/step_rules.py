@@ -138,7 +138,7 @@ class Momentum(_MovingAverage):
             of the learning rate; at infinity they always have.
     """
 
-    full_rate_memory: float = 64.0
+    full_rate_memory: float = 20.0
 
     def rate(self, learning_rate: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Size of a typical increment."""
@@ -328,7 +328,7 @@ def get(name: str, **settings: float | None) -> StepRule:
             or one out of range.
 
     >>> get("momentum", beta_1=0.9)
-    Momentum(beta_1=0.9, memory_growth=0.1, full_rate_memory=64.0)
+    Momentum(beta_1=0.9, memory_growth=0.1, full_rate_memory=20.0)
     """
     if not isinstance(name, str) or name not in _RULES:
         raise ValueError(

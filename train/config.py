@@ -142,7 +142,7 @@ class Config:
         None,
         "steps of memory up to which the increments of the step rules "
         "momentum and sign have the size of the learning rate; beyond it they "
-        "shrink as the memory grows; 1e9 to keep them. Default: 64",
+        "shrink as the memory grows; 1e9 to keep them. Default: 20",
     )
     moment_dtype: str | None = _setting(
         None,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gxnor_tf import moment_formats, random_bits
+from gxnor_tf import moment_formats, random_bits, step_rules
 
 NAMES = ["float32", "bfloat16", "int8", "int6", "int4"]
 
@@ -107,3 +107,32 @@ def test_bytes():
 def test_unknown_format_is_named(name):
     with pytest.raises(ValueError, match="`moment_dtype` must be one of"):
         moment_formats.get(name)
+
+
+@pytest.mark.parametrize(("name", "most"), [("int8", 0.25), ("bfloat16", 0.05)])
+def test_noise_of_the_longest_memory(name, most):
+    """What rounding adds in each of its steps, beside the moment itself."""
+    rule = step_rules.get("momentum", memory_growth=1e9)
+    made = moment_formats.get(name)
+    shape = (100, 100)
+
+    @tf.function(jit_compile=True)
+    def step(gradient, stored, exact, number):
+        new = [
+            rule.moment(gradient, (moment,), number)
+            for moment in (made.decode(stored), exact)
+        ]
+        key = random_bits.make_key(1, 2, number)
+        return made.encode(new[0], random_bits.random_bits(shape, key, 0)), new[
+            1
+        ]
+
+    rng = np.random.default_rng(0)
+    exact = tf.zeros(shape)
+    stored = made.encode(exact, bits(shape))
+    for number in range(1, 1501):
+        gradient = tf.constant(rng.standard_t(4, shape), tf.float32)
+        number = tf.constant(number, tf.int64)
+        stored, exact = step(gradient, stored, exact, number)
+    noise = made.decode(stored).numpy() - exact.numpy()
+    assert np.std(noise) < most * np.std(exact.numpy())

@@ -16,7 +16,7 @@ def test_dependent_defaults():
     made = config.Config()
     assert made.final_learning_rate == pytest.approx(1e-3 * 0.03)
     assert (made.momentum, made.memory_growth) == (0.998, 0.1)
-    assert made.full_rate_memory == 64
+    assert made.full_rate_memory == 20
     assert config.Config(step_rule="bop").full_rate_memory is None
     assert made.moment_dtype == "int8"
     assert made.zero_window == 0.5
