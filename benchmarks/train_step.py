@@ -51,7 +51,7 @@ keys of the rows (null where a case has none):
                           ratio of medians
   ratio_low, ratio_high   quartiles of the ratio over the rounds
   ratio_to_faster         train: by the faster float32, with or without XLA
-  state_bytes_per_weight  bytes of all variables of model and optimizer by
+  state_bytes_per_parameter  bytes of all variables of model and optimizer by
                           the number of trainable elements
   rss_before_mib          memory: resident before the model was made
   rss_built_mib           memory: after model and optimizer were built
@@ -121,7 +121,7 @@ def _row(
             "ratio_low",
             "ratio_high",
             "ratio_to_faster",
-            "state_bytes_per_weight",
+            "state_bytes_per_parameter",
             "rss_before_mib",
             "rss_built_mib",
             "peak_rss_mib",
@@ -165,7 +165,7 @@ def train_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
             lambda m=model, b=batches: m.fit(b, shuffle=False, verbose=0)
         )
         row = _row("train", options.net, mode, xla, options)
-        row["state_bytes_per_weight"] = _state_bytes_per_weight(model)
+        row["state_bytes_per_parameter"] = _state_bytes_per_parameter(model)
         rows.append(row)
     _add_times(rows, _interleaved(runs, options.rounds, options.steps))
     fastest = min(r["milliseconds"] for r in rows if r["mode"] == "float32")
@@ -244,7 +244,7 @@ def _add_times(rows: list[dict[str, Any]], times: Times) -> None:
         )
 
 
-def _state_bytes_per_weight(model: keras.Model) -> float:
+def _state_bytes_per_parameter(model: keras.Model) -> float:
     """Bytes of all variables, by the number of trainable elements."""
     variables = [*model.variables, *model.optimizer.variables]
     total = sum(
@@ -296,7 +296,7 @@ def memory_row(options: argparse.Namespace) -> dict[str, Any]:
     )
     model.compile(optimizer, "mse", jit_compile=xla)
     optimizer.build(model.trainable_variables)
-    row["state_bytes_per_weight"] = _state_bytes_per_weight(model)
+    row["state_bytes_per_parameter"] = _state_bytes_per_parameter(model)
     row["rss_built_mib"] = _resident_mib("VmRSS")
     _forget_peak()
     for _ in range(_LARGE_STEPS):
@@ -337,7 +337,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         "ratio_low": "{:.2f}",
         "ratio_high": "{:.2f}",
         "ratio_to_faster": "{:.2f}",
-        "state_bytes_per_weight": "{:.2f}",
+        "state_bytes_per_parameter": "{:.2f}",
         "rss_before_mib": "{:,.0f}",
         "rss_built_mib": "{:,.0f}",
         "peak_rss_mib": "{:,.0f}",

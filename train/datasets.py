@@ -20,6 +20,7 @@ from train import (
     sources,
     tfds_files,
 )
+from train.config import Config
 from train.errors import UserError
 
 WAYS = f"""\
@@ -33,7 +34,6 @@ The ways to get data:
   --dataset=FILE.npz, your own uint8 arrays x_train y_train x_test y_test"""
 
 MAX_CLASSES = 1000
-DEFAULT_VALIDATION_SHARE = 1 / 6
 
 _DIGITS_TEST_IMAGES = 297
 
@@ -74,7 +74,7 @@ class Dataset:
 def load(
     name: str,
     data_dir: str | os.PathLike[str] | None = None,
-    validation_share: float = DEFAULT_VALIDATION_SHARE,
+    validation_share: float = Config.validation_share,
 ) -> Dataset:
     """Loads a data set by name.
 
@@ -116,7 +116,7 @@ def split(
     source: str,
     training: records.Records,
     test: records.Records,
-    validation_share: float = DEFAULT_VALIDATION_SHARE,
+    validation_share: float = Config.validation_share,
 ) -> Dataset:
     """Sets the last training records aside for validation.
 

@@ -33,6 +33,8 @@ class Budget:
 SHORT = {"mnist": Budget(5, 0.5)}
 # What is compared with float32 nets gets the time to learn.
 COMPARED = {"mnist": Budget(20, 1.0), "cifar10": Budget(20, 0.25)}
+# A hundred epochs have to be affordable.
+LONG = {"mnist": Budget(100, 0.5), "cifar10": Budget(100, 0.125)}
 TUNED = {"mnist": Budget(5, 1.0), "cifar10": Budget(4, 0.25)}
 HEADLINE = {"mnist": Budget(30, 1.0)}
 
@@ -148,8 +150,9 @@ _RATES = {
     "error_feedback": (0.003, 0.01, 0.03),
 }
 
-# So fast that the memory has its full length from the start.
-_AT_ONCE = 1e9
+# So fast that the memory has its full length from the start; so long that
+# increments never shrink.
+_ENDLESS = 1e9
 
 
 def _rules(scope: Scope) -> list[Case]:
@@ -175,7 +178,8 @@ def _rules(scope: Scope) -> list[Case]:
             {"step_rule": "momentum", "moment_dtype": "int8"},
             {
                 "momentum": (0.9, 0.99, 0.998, 0.999),
-                "memory_growth": (0.03, 0.1, 0.3, _AT_ONCE),
+                "memory_growth": (0.03, 0.1, 0.3, _ENDLESS),
+                "full_rate_memory": (5.0, 20.0, 64.0, _ENDLESS),
                 "learning_rate": (0.01, 0.03, 0.1),
                 "transition_gain": (1.0, 3.0, 10.0),
             },
@@ -336,7 +340,7 @@ STUDIES: dict[str, Study] = {
         "Does one default serve every data set, for short and for long runs?",
         _lengths,
         "bars",
-        COMPARED,
+        LONG,
         selects=False,
     ),
     "headline": Study(
