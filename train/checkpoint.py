@@ -7,6 +7,7 @@ file that is replaced at once, so they can never belong to different epochs.
 
 import dataclasses
 import json
+import math
 import pathlib
 
 import keras
@@ -27,15 +28,15 @@ class Progress:
     Attributes:
         dataset_digest: Digest of the data it is trained on.
         rows: The logs of each complete epoch.
-        best_epoch: Number, from 1, of the epoch with the best validation
-            accuracy; the first of equals. 0 before the first epoch.
-        best_accuracy: That accuracy.
+        best_epoch: Number, from 1, of the epoch with the lowest validation
+            loss; the first of equals. 0 before the first epoch.
+        best_loss: That loss.
     """
 
     dataset_digest: str
     rows: list[dict[str, float]] = dataclasses.field(default_factory=list)
     best_epoch: int = 0
-    best_accuracy: float = -1.0
+    best_loss: float = math.inf
 
 
 def save(path: pathlib.Path, model: keras.Model, progress: Progress) -> None:
@@ -116,7 +117,7 @@ def _checked(progress: Progress) -> Progress:
         and all(number(value) for row in rows for value in row.values()),
         "best_epoch": type(progress.best_epoch) is int
         and progress.best_epoch >= 0,
-        "best_accuracy": number(progress.best_accuracy),
+        "best_loss": number(progress.best_loss),
     }
     for name, good in valid.items():
         if not good:

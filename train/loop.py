@@ -144,8 +144,11 @@ class EpochKeeper(keras.callbacks.Callback):
         row["seconds"] = time.monotonic() - self._started
         progress = self._progress
         progress.rows.append({k: row[k] for k in report.COLUMNS if k in row})
-        if row["val_accuracy"] > progress.best_accuracy:
-            progress.best_accuracy = row["val_accuracy"]
+        # Between late epochs the accuracy differs by a few images only, which
+        # is mostly luck; the loss is by the margins of all.
+        loss = row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf
+        if progress.best_epoch == 0 or loss < progress.best_loss:
+            progress.best_loss = loss
             progress.best_epoch = epoch + 1
             if self._folder:
                 with replacing(self._folder.model) as temporary:

@@ -53,8 +53,8 @@ def run(net: str, argv: Sequence[str]) -> None:
         return
     print(
         f"test accuracy {report['test_accuracy']:.2%} (epoch "
-        f"{report['best_epoch']}, chosen by its validation accuracy of "
-        f"{report['validation_accuracy']:.2%}); last epoch "
+        f"{report['best_epoch']}, chosen by its validation loss; validation "
+        f"accuracy {report['validation_accuracy']:.2%}); last epoch "
         f"{report['final_test_accuracy']:.2%}\n"
         f"results in {values.output_dir}"
     )

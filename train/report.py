@@ -71,7 +71,7 @@ def summary(
     """The content of `report.json`.
 
     Args:
-        best: The model chosen by its accuracy on the validation records.
+        best: The model chosen by its loss on the validation records.
         final: The model of the last epoch.
         optimizer: What trained them.
         dataset: The data.

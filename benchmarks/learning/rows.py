@@ -20,8 +20,8 @@ keys of the rows (null where a case has none):
   dataset, net, width, epochs, and every setting that the study varies
   seeds, failed            number of runs, and of those that failed
   failure                  why the first of them did
-  validation_mean, _std    accuracy of the epoch chosen by it; std is that of a
-                           sample, null for one run
+  validation_mean, _std    accuracy of the epoch with the lowest validation
+                           loss; std is that of a sample, null for one run
   test_mean, _std          accuracy of the same model
   final_test_mean, _std    accuracy of the last epoch's model
   zero_share_weights, zero_share_activations

@@ -292,7 +292,7 @@ def _lengths(scope: Scope) -> list[Case]:
 def _headline(scope: Scope) -> list[Case]:
     return [
         Case("default recipe", {"augmentation": kind}, _on(scope))
-        for kind in ("none", "affine")
+        for kind in ("none", "shift")
     ]
 
 

@@ -155,7 +155,7 @@ def _conditions(rows: Sequence[Row]) -> str:
     return (
         f"Runs: {'; '.join(nets)}; seeds: {rows[0]['seeds']}. Mean ± sample "
         "standard deviation over the seeds. *validation* is the accuracy of "
-        "the best epoch, by which everything is chosen; *test* is that of the "
+        "the epoch with the lowest validation loss; *test* is that of the "
         "same model; *last epoch* is the test accuracy at the end. *bytes*: "
         "training state per discrete weight, the weight included; *s*: "
         f"seconds of training. Made on {all_of('processor')}; TensorFlow "

@@ -161,7 +161,7 @@ def test_other_archives(tmp_path):
         ("best_epoch", "1"),
         ("best_epoch", 1.5),
         ("best_epoch", -1),
-        ("best_accuracy", None),
+        ("best_loss", None),
     ],
 )
 def test_progress_of_other_types(trained, progress, name, value, tmp_path):
