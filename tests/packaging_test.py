@@ -228,7 +228,8 @@ def unwelcome(path: pathlib.PurePath, content: bytes) -> str | None:
     """Why a file does not belong in the repository, if it does not."""
     if path.suffix in GENERATED_SUFFIXES:
         return f"{path}: files of type {path.suffix} are data or generated."
-    if b"\0" in content:
+    picture = path.suffix == ".png" and "docs" in path.parts
+    if b"\0" in content and not picture:
         return f"{path}: is binary."
     if len(content) > MAX_TRACKED_BYTES:
         return f"{path}: has {len(content)} > {MAX_TRACKED_BYTES} bytes."
@@ -250,6 +251,7 @@ def test_repository_holds_only_sources(sdist_names: set[str]) -> None:
     [
         ("model.tflite", b"", "of type .tflite"),
         ("train-images-idx3-ubyte", b"\0\0\x08\x03", "binary"),
+        ("train/picture.png", b"\0", "binary"),
         ("table.csv", b"1," * MAX_TRACKED_BYTES, "200000 > 100000 bytes"),
     ],
 )
@@ -257,6 +259,11 @@ def test_unwelcome_file_is_found(
     name: str, content: bytes, reason: str
 ) -> None:
     assert reason in unwelcome(pathlib.PurePath(name), content)
+
+
+def test_pictures_of_the_documentation_are_welcome() -> None:
+    path = pathlib.PurePath("docs/learning/headline.png")
+    assert unwelcome(path, b"\0") is None
 
 
 def test_source_is_welcome() -> None:

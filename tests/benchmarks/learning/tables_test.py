@@ -56,7 +56,7 @@ def test_numbers_and_the_best():
     lines = tables.table(rows, True, False).splitlines()
     assert lines[2:] == [
         "| none | 99.11 ± 0.05 | 90.00 | 80.00 ± 10.00 | 5.00 | 12 |",
-        "| affine | **99.22 ± 0.05** | 90.00 | 80.00 ± 10.00 | 5.00 | 12 |",
+        "| shift | **99.22 ± 0.05** | 90.00 | 80.00 ± 10.00 | 5.00 | 12 |",
     ]
 
 
@@ -79,7 +79,7 @@ def test_failed_runs():
     )
     rows[1] |= {"state_bytes_per_weight": None, "seconds": None}
     text = page("headline", rows)
-    assert "| affine | 3 of 3 failed |  |  |  |  |" in text
+    assert "| shift | 3 of 3 failed |  |  |  |  |" in text
     assert "augmentation=affine: The loss is nan." in text
 
 
