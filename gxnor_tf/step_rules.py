@@ -96,7 +96,7 @@ class Sgd(StepRule):
 
 @dataclasses.dataclass(frozen=True)
 class _MovingAverage(StepRule):
-    """The moment `m <- b m + (1 - b) g`.
+    """`m <- b m + (1 - b) g`, `dW = -rate * m / rms(m)`.
 
     How far back it goes must fit the length of the run, which an optimizer
     does not know: the memory grows with the steps t,
@@ -122,6 +122,22 @@ class _MovingAverage(StepRule):
         """The new moving average."""
         return moments[0] + (gradient - moments[0]) * self.share(step)
 
+    def rate(self, learning_rate: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """Size of a typical increment."""
+        del step
+        return learning_rate
+
+    def increment(
+        self,
+        gradient: tf.Tensor,
+        moments: Moments,
+        step: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> tuple[tf.Tensor, Moments]:
+        """See `StepRule`."""
+        moment = self.moment(gradient, moments, step)
+        return -self.rate(learning_rate, step) * _normalise(moment), (moment,)
+
 
 @dataclasses.dataclass(frozen=True)
 class Momentum(_MovingAverage):
@@ -141,21 +157,10 @@ class Momentum(_MovingAverage):
     full_rate_memory: float = 20.0
 
     def rate(self, learning_rate: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        """Size of a typical increment."""
+        """See `_MovingAverage`."""
         return learning_rate * tf.minimum(
             1.0, self.full_rate_memory * self.share(step)
         )
-
-    def increment(
-        self,
-        gradient: tf.Tensor,
-        moments: Moments,
-        step: tf.Tensor,
-        learning_rate: tf.Tensor,
-    ) -> tuple[tf.Tensor, Moments]:
-        """See `StepRule`."""
-        moment = self.moment(gradient, moments, step)
-        return -self.rate(learning_rate, step) * _normalise(moment), (moment,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,17 +189,6 @@ class Bop(_MovingAverage):
     `step / (2 lr)`, in RMS of the moment, so that it rises as the learning
     rate falls.
     """
-
-    def increment(
-        self,
-        gradient: tf.Tensor,
-        moments: Moments,
-        step: tf.Tensor,
-        learning_rate: tf.Tensor,
-    ) -> tuple[tf.Tensor, Moments]:
-        """See `StepRule`."""
-        moment = self.moment(gradient, moments, step)
-        return -learning_rate * _normalise(moment), (moment,)
 
     def probability(
         self, residue: tf.Tensor, transition_gain: float | tf.Tensor

@@ -144,8 +144,8 @@ class EpochKeeper(keras.callbacks.Callback):
         row["seconds"] = time.monotonic() - self._started
         progress = self._progress
         progress.rows.append({k: row[k] for k in report.COLUMNS if k in row})
-        # Between late epochs the accuracy differs by a few images only, which
-        # is mostly luck; the loss is by the margins of all.
+        # The loss, as Keras' own callbacks do by default: the accuracies of
+        # late epochs differ by a few images only.
         loss = row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf
         if progress.best_epoch == 0 or loss < progress.best_loss:
             progress.best_loss = loss
