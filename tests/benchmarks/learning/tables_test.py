@@ -80,7 +80,7 @@ def test_failed_runs():
     rows[1] |= {"state_bytes_per_weight": None, "seconds": None}
     text = page("headline", rows)
     assert "| shift | 3 of 3 failed |  |  |  |  |" in text
-    assert "augmentation=affine: The loss is nan." in text
+    assert "augmentation=shift: The loss is nan." in text
 
 
 def test_zero_shares():
