@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .conversion import convert as convert
+    from .delegate import get_delegate_memory as get_delegate_memory
     from .delegate import get_include as get_include
+    from .delegate import get_kernels as get_kernels
     from .delegate import load_delegate as load_delegate
     from .graph import ExportError as ExportError
     from .inspection import inspect as inspect
@@ -20,7 +22,9 @@ _EXPORTS = {
     "ExportError": "graph",
     "compare": "verification",
     "convert": "conversion",
+    "get_delegate_memory": "delegate",
     "get_include": "delegate",
+    "get_kernels": "delegate",
     "inspect": "inspection",
     "load_delegate": "delegate",
 }
@@ -42,7 +46,9 @@ __all__ = [  # noqa: F822 (loaded when asked for)
     "ExportError",
     "compare",
     "convert",
+    "get_delegate_memory",
     "get_include",
+    "get_kernels",
     "inspect",
     "load_delegate",
 ]

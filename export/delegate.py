@@ -5,6 +5,7 @@ import ctypes
 import importlib
 import importlib.metadata
 import importlib.resources
+import itertools
 import os
 import pathlib
 import types
@@ -18,6 +19,8 @@ LIBRARY_VARIABLE: Final = "GXNOR_DELEGATE_LIBRARY"
 _ENTRY_POINTS: Final = (
     "tflite_plugin_create_delegate",
     "tflite_plugin_destroy_delegate",
+    "gxnor_delegate_kernels",
+    "gxnor_delegate_memory",
 )
 _CURE: Final = (
     "Run `pip install .` in the checkout, which compiles the library, or let "
@@ -25,10 +28,17 @@ _CURE: Final = (
 )
 
 
-def load_delegate() -> Any:
+def load_delegate(kernels: str = "auto") -> Any:
     """Loads the delegate for the custom ops.
 
-    One delegate may serve several interpreters, in several threads.
+    One delegate may serve several interpreters, in several threads. Each uses
+    as many threads as its argument `num_threads` says; what it computes does
+    not depend on that, nor on the kernels.
+
+    Args:
+        kernels: Which kernels to run: one of `get_kernels()`, `"auto"` for
+            the first of them, or `"reference"` for the plain C ones that
+            microcontrollers run, which need no packed copy of the weights.
 
     Returns:
         A delegate for the argument `experimental_delegates` of
@@ -39,11 +49,52 @@ def load_delegate() -> Any:
         FileNotFoundError: If the library is missing.
         OSError: If the library cannot be loaded.
         ImportError: If neither ai-edge-litert nor TensorFlow is installed.
-
+        ValueError: If `kernels` are unknown, or not for this processor.
     """
     path = get_delegate_path()
-    _check_library(path)
-    return _load_runtime().load_delegate(str(path))
+    _open_library(path)
+    # The runtimes' loaders would fail, too, with another text around ours.
+    names = ("auto", "reference", *get_kernels())
+    if kernels not in names:
+        raise ValueError(
+            f"`kernels` must be one of {', '.join(names)} on this processor. "
+            f"Received: {kernels!r}"
+        )
+    return _load_runtime().load_delegate(str(path), {"kernels": kernels})
+
+
+def get_kernels() -> tuple[str, ...]:
+    """Names the kernels that this processor can run, best first.
+
+    Raises:
+        FileNotFoundError: If the library is missing.
+        OSError: If the library cannot be loaded.
+
+    Example:
+    >>> get_kernels()[-1]
+    'portable'
+    """
+    name_of = _open_library(get_delegate_path()).gxnor_delegate_kernels
+    name_of.argtypes = [ctypes.c_size_t]
+    name_of.restype = ctypes.c_char_p
+    names = itertools.takewhile(bool, map(name_of, itertools.count()))
+    return tuple(name.decode() for name in names)
+
+
+def get_delegate_memory() -> int:
+    """Counts the bytes that the delegates of this process hold.
+
+    They are packed weights and scratch buffers, of all interpreters whose
+    tensors are allocated.
+
+    Raises:
+        FileNotFoundError: If the library is missing.
+        OSError: If the library cannot be loaded.
+    """
+    count = _open_library(get_delegate_path()).gxnor_delegate_memory
+    count.argtypes = []
+    count.restype = ctypes.c_size_t
+    return int(count())
 
 
 def get_delegate_path() -> pathlib.Path:
@@ -106,8 +157,8 @@ def _installed_paths() -> Iterator[pathlib.Path]:
     yield pathlib.Path(str(file))
 
 
-def _check_library(path: pathlib.Path) -> None:
-    """Checks that a library loads and is a delegate.
+def _open_library(path: pathlib.Path) -> ctypes.CDLL:
+    """Loads a library and checks that it is a delegate.
 
     The runtimes' own loaders would fail, too, but without a cure, and with a
     second error from a finalizer.
@@ -124,6 +175,7 @@ def _check_library(path: pathlib.Path) -> None:
             f"{path} is no delegate library, for it lacks "
             f"{' and '.join(missing)}. {_CURE}"
         )
+    return library
 
 
 def _load_runtime() -> types.SimpleNamespace | types.ModuleType:

@@ -756,11 +756,13 @@ def test_damaged_options_never_crash(gxnor: Any) -> None:
     assert refused > data.size / 2
 
 
-def test_delegate_has_no_options() -> None:
+def test_unknown_options() -> None:
     path = str(delegate.get_delegate_path())
     for load in (litert.load_delegate, tf.lite.experimental.load_delegate):
-        with pytest.raises(ValueError, match="no options.*Received: mode=1"):
+        with pytest.raises(ValueError, match="`kernels` only.*: mode=1"):
             load(path, {"mode": 1, "log": 2})
+        with pytest.raises(ValueError, match="portable. Received: kernels=mmx"):
+            load(path, {"kernels": "mmx"})
 
 
 def test_tensorflow_loads_the_delegate(

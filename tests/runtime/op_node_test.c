@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "check.h"
+#include "op_internal.h"
 #include "options_writer.h"
 #include "problem.h"
 
@@ -165,13 +166,22 @@ static void free_runtime(runtime* r) {
   for (int i = 0; i < kTensors; ++i) free(r->tensors[i].data);
 }
 
+/* The kernels of the nodes that follow; NULL: those of gxnor/conv2d.h. */
+static const gxnor_host_kernels* kernels = NULL;
+
 /* Init and Prepare of the node; the status is that of Prepare. */
 static TfLiteStatus start(runtime* r, TfLiteNode* node) {
+  /* Of the last node, which is gone before the next one starts. */
+  static gxnor_op_shared shared;
+  static TfLiteDelegate delegate;
   TfLiteDelegateParams params;
+  shared.kernels = kernels;
+  delegate.data_ = &shared;
   memset(&params, 0, sizeof params);
   memset(node, 0, sizeof *node);
   r->nodes.size = 1;
   r->nodes.data[0] = 7;
+  params.delegate = &delegate;
   params.nodes_to_replace = (TfLiteIntArray*)(void*)&r->nodes;
   node->user_data = r->kernel.init(
       &r->context, (const char*)(const void*)&params, sizeof params);
@@ -599,11 +609,18 @@ static void test_damaged_pack_options(void) {
 }
 
 int main(void) {
-  test_all_kinds();
-  test_refusals();
-  test_plain_thresholds();
-  test_absent_thresholds();
-  test_damaged_options();
+  const char* name = NULL;
+  size_t count = 0;
+  do {
+    kernels = name == NULL ? NULL : gxnor_host_find_kernels(name);
+    test_all_kinds();
+    test_refusals();
+    test_plain_thresholds();
+    test_absent_thresholds();
+    test_damaged_options();
+    CHECK_EQ(gxnor_memory_total(), 0);
+    name = gxnor_host_kernels_name(count++);
+  } while (name != NULL);
   test_pack();
   test_pack_is_resized();
   test_pack_refusals();

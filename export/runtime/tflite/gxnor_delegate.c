@@ -6,12 +6,16 @@
  * that every tensor between ops is the runtime's: it allocates and resizes
  * them, and runs the builtin ops between ours as usual.
  *
- * The delegate has no state of its own: one may serve several interpreters in
- * several threads. */
+ * Nodes share the choice of kernels and a pool of threads: one delegate may
+ * serve several interpreters in several threads.
+ *
+ * Option `kernels`: "auto" (default), a name of gxnor_host_find_kernels, or
+ * "reference" for the kernels that microcontrollers run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "op_internal.h"
 #include "op_node.h"
 
 #if defined(_WIN32)
@@ -68,36 +72,96 @@ static TfLiteStatus delegate_prepare(TfLiteContext* context,
   return status;
 }
 
+/* A delegate and what its nodes share. */
+typedef struct delegate {
+  TfLiteDelegate base;
+  gxnor_op_shared shared;
+} delegate;
+
+static void report(void (*report_error)(const char*), const char* format,
+                   const char* key, const char* value) {
+  char text[512], names[256] = "auto, reference";
+  if (report_error == NULL) return;
+  for (size_t i = 0; gxnor_host_kernels_name(i) != NULL; ++i) {
+    const size_t length = strlen(names);
+    snprintf(names + length, sizeof names - length, ", %s",
+             gxnor_host_kernels_name(i));
+  }
+  snprintf(text, sizeof text, format, names, key, value);
+  report_error(text);
+}
+
+/* Reads the options; false if one of them is wrong. */
+static bool read_options(const char* const* keys, const char* const* values,
+                         size_t count, void (*report_error)(const char*),
+                         const gxnor_host_kernels** kernels) {
+  *kernels = gxnor_host_find_kernels("auto");
+  for (size_t i = 0; i < count; ++i) {
+    if (strcmp(keys[i], "kernels") != 0) {
+      report(report_error,
+             "The gxnor_tf delegate has the option `kernels` only, one of "
+             "%s. Received: %.64s=%.64s",
+             keys[i], values[i]);
+      return false;
+    }
+    *kernels = gxnor_host_find_kernels(values[i]);
+    if (*kernels == NULL && strcmp(values[i], "reference") != 0) {
+      report(report_error,
+             "On this processor `kernels` must be one of %s. Received: "
+             "%.64s=%.64s",
+             keys[i], values[i]);
+      return false;
+    }
+  }
+  return true;
+}
+
 /* The two functions that a runtime looks up in an external delegate. */
 GXNOR_EXPORT TfLiteDelegate* tflite_plugin_create_delegate(
     const char* const* option_keys, const char* const* option_values,
     size_t option_count, void (*report_error)(const char*));
-GXNOR_EXPORT void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate);
+GXNOR_EXPORT void tflite_plugin_destroy_delegate(TfLiteDelegate* base);
+
+/* The bytes of packed weights and scratch of all delegates in the process. */
+GXNOR_EXPORT size_t gxnor_delegate_memory(void);
+
+/* The kernels of this processor, best first; NULL after the last one. */
+GXNOR_EXPORT const char* gxnor_delegate_kernels(size_t index);
+
+size_t gxnor_delegate_memory(void) { return gxnor_memory_total(); }
+
+const char* gxnor_delegate_kernels(size_t index) {
+  return gxnor_host_kernels_name(index);
+}
 
 TfLiteDelegate* tflite_plugin_create_delegate(
     const char* const* option_keys, const char* const* option_values,
     size_t option_count, void (*report_error)(const char*)) {
-  TfLiteDelegate* delegate;
-  if (option_count != 0) {
-    if (report_error != NULL) {
-      char text[256];
-      snprintf(text, sizeof text,
-               "The gxnor_tf delegate has no options: load it without any. "
-               "Received: %.64s=%.64s",
-               option_keys[0], option_values[0]);
-      report_error(text);
-    }
+  const gxnor_host_kernels* kernels;
+  delegate* self;
+  if (!read_options(option_keys, option_values, option_count, report_error,
+                    &kernels)) {
     return NULL;
   }
-  delegate = calloc(1, sizeof *delegate);
-  if (delegate == NULL) return NULL;
-  delegate->Prepare = delegate_prepare;
+  self = calloc(1, sizeof *self);
+  if (self == NULL) return NULL;
+  self->shared.kernels = kernels;
+  self->shared.pool = gxnor_thread_pool_create();
+  if (self->shared.pool == NULL) {
+    free(self);
+    return NULL;
+  }
+  self->base.data_ = &self->shared;
+  self->base.Prepare = delegate_prepare;
   /* Without this flag the runtime prepares all nodes before it asks us, and
    * gives up at the first custom op. */
-  delegate->flags = kTfLiteDelegateFlagsAllowDynamicTensors;
-  return delegate;
+  self->base.flags = kTfLiteDelegateFlagsAllowDynamicTensors;
+  return &self->base;
 }
 
-void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate) {
-  free(delegate);
+void tflite_plugin_destroy_delegate(TfLiteDelegate* base) {
+  delegate* const self = (delegate*)(void*)base;
+  if (self == NULL) return;
+  gxnor_thread_pool_destroy(self->shared.pool);
+  free(self);
 }

@@ -273,6 +273,50 @@ static TfLiteStatus resize_output(TfLiteContext* context,
                            : p->output_channels);
 }
 
+/* Packs the weights, unless they are as they must be. */
+static TfLiteStatus pack_weights(TfLiteContext* context, gxnor_op_node* self,
+                                 const gxnor_host_conv2d* plan) {
+  const TfLiteTensor* const weights = gxnor_op_input(context, self, kWeights);
+  const TfLiteTensor* const thresholds =
+      gxnor_op_input(context, self, kThresholds);
+  if (self->packed.size != 0 &&
+      gxnor_host_conv2d_same_packing(&self->plan, plan)) {
+    return kTfLiteOk;
+  }
+  if (!gxnor_memory_resize(&self->packed, plan->packed_bytes)) {
+    return gxnor_op_fail(context, self,
+                         "there is no memory for %zu bytes of packed weights",
+                         plan->packed_bytes);
+  }
+  gxnor_host_conv2d_pack(plan, weights->data,
+                         thresholds == NULL ? NULL : thresholds->data,
+                         self->packed.data);
+  return kTfLiteOk;
+}
+
+/* Prepares the host's kernels. */
+static TfLiteStatus prepare_host(TfLiteContext* context, gxnor_op_node* self) {
+  const TfLiteTensor* const input = gxnor_op_input(context, self, kInput);
+  const gxnor_host_kernels* const kernels = self->shared->kernels;
+  gxnor_host_conv2d plan;
+  if (kernels == NULL ||
+      gxnor_host_conv2d_plan(&self->params.conv2d, input->type == kTfLiteInt8,
+                             !has_thresholds(self), kernels,
+                             &plan) != GXNOR_OK) {
+    gxnor_memory_resize(&self->packed, 0);
+    gxnor_memory_resize(&self->scratch, 0);
+    return kTfLiteOk;
+  }
+  if (pack_weights(context, self, &plan) != kTfLiteOk) return kTfLiteError;
+  self->plan = plan;
+  if (!gxnor_memory_resize(&self->scratch, plan.scratch_bytes)) {
+    return gxnor_op_fail(context, self,
+                         "there is no memory for %zu bytes of scratch",
+                         plan.scratch_bytes);
+  }
+  return kTfLiteOk;
+}
+
 static TfLiteStatus prepare(TfLiteContext* context, gxnor_op_node* self) {
   gxnor_conv2d_shape shape;
   if (check_types(context, self) != kTfLiteOk ||
@@ -289,11 +333,33 @@ static TfLiteStatus prepare(TfLiteContext* context, gxnor_op_node* self) {
                : check_plain_thresholds(context, self);
     if (status != kTfLiteOk) return status;
   }
+  if (prepare_host(context, self) != kTfLiteOk) return kTfLiteError;
   return resize_output(context, self, &shape);
 }
 
-static gxnor_status invoke(const TfLiteContext* context,
-                           const gxnor_op_node* self) {
+/* Threads of an invocation: a gxnor_host_run_tasks and its argument. */
+typedef struct runner {
+  gxnor_thread_pool* pool;
+  int32_t threads;
+} runner;
+
+static void run_tasks(void* argument, gxnor_host_task task, void* task_argument,
+                      int32_t count) {
+  const runner* const self = argument;
+  gxnor_thread_pool_run(self->pool, self->threads, task, task_argument, count);
+}
+
+static void invoke_host(const TfLiteContext* context,
+                        const gxnor_op_node* self) {
+  runner threads = {self->shared->pool, context->recommended_num_threads};
+  gxnor_host_conv2d_run(
+      &self->plan, gxnor_op_input(context, self, kInput)->data,
+      self->packed.data, self->scratch.data,
+      gxnor_op_output(context, self)->data, run_tasks, &threads);
+}
+
+static gxnor_status invoke_reference(const TfLiteContext* context,
+                                     const gxnor_op_node* self) {
   const gxnor_conv2d_params* const params = &self->params.conv2d;
   const TfLiteTensor* const input = gxnor_op_input(context, self, kInput);
   const TfLiteTensor* const weights = gxnor_op_input(context, self, kWeights);
@@ -311,6 +377,13 @@ static gxnor_status invoke(const TfLiteContext* context,
                                      thresholds->data, output)
                 : gxnor_conv2d_s8_t2(params, input->data, weights->data,
                                      thresholds->data, output);
+}
+
+static gxnor_status invoke(const TfLiteContext* context,
+                           const gxnor_op_node* self) {
+  if (self->packed.size == 0) return invoke_reference(context, self);
+  invoke_host(context, self);
+  return GXNOR_OK;
 }
 
 const gxnor_op_family gxnor_op_conv_family = {

@@ -3,8 +3,11 @@
 #ifndef GXNOR_OP_INTERNAL_H_
 #define GXNOR_OP_INTERNAL_H_
 
+#include "host_conv2d.h"
+#include "memory.h"
 #include "op_options.h"
 #include "tflite_abi.h"
+#include "thread_pool.h"
 
 #if defined(__GNUC__)
 #define GXNOR_PRINTF_LIKE(text, first) \
@@ -17,14 +20,24 @@ enum { kGxnorMaxInputs = 3, kGxnorShapeTextSize = 64 };
 
 typedef struct gxnor_op_family gxnor_op_family;
 
+/* What the nodes of a delegate share. */
+typedef struct gxnor_op_shared {
+  const gxnor_host_kernels* kernels; /* NULL: those of gxnor/conv2d.h. */
+  gxnor_thread_pool* pool;
+} gxnor_op_shared;
+
 /* A node. It belongs to one interpreter. */
 typedef struct gxnor_op_node {
   gxnor_op op;
+  const gxnor_op_shared* shared;
   const gxnor_op_family* family; /* NULL if the op is unknown. */
   char name[48];
-  int32_t inputs[kGxnorMaxInputs];          /* kTfLiteOptionalTensor: absent. */
-  int32_t output;                           /* Likewise, if Init failed. */
-  gxnor_op_params params;                   /* Complete after Prepare. */
+  int32_t inputs[kGxnorMaxInputs]; /* kTfLiteOptionalTensor: absent. */
+  int32_t output;                  /* Likewise, if Init failed. */
+  gxnor_op_params params;          /* Complete after Prepare. */
+  gxnor_host_conv2d plan;          /* Of a convolution with packed weights. */
+  gxnor_memory packed;             /* Empty: there are no packed weights. */
+  gxnor_memory scratch;
   char message[GXNOR_OPTIONS_MESSAGE_SIZE]; /* What Init found, or "". */
 } gxnor_op_node;
 

@@ -156,6 +156,7 @@ static void* op_init(TfLiteContext* context, const char* buffer,
   }
   self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
+  self->shared = delegated->delegate->data_;
   gxnor_copy_printable(registration->custom_name, self->name,
                        sizeof self->name);
   for (int32_t i = 0; i < kGxnorMaxInputs; ++i) {
@@ -184,8 +185,12 @@ static void* op_init(TfLiteContext* context, const char* buffer,
 }
 
 static void op_free(TfLiteContext* context, void* buffer) {
+  gxnor_op_node* const self = buffer;
   (void)context;
-  free(buffer);
+  if (self == NULL) return;
+  gxnor_memory_resize(&self->packed, 0);
+  gxnor_memory_resize(&self->scratch, 0);
+  free(self);
 }
 
 /* ---- Prepare and Invoke ---- */

@@ -116,6 +116,7 @@ typedef struct TfLiteContext {
                                                         TfLiteRegistration,
                                                         const TfLiteIntArray*,
                                                         struct TfLiteDelegate*);
+  int recommended_num_threads; /* The interpreter's; below 1: not set. */
   /* More members follow, none of which is used. */
 } TfLiteContext;
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an instruction set provides: the inner loops, of one signature. */
+#ifndef GXNOR_HOST_KERNELS_H_
+#define GXNOR_HOST_KERNELS_H_
+
+#include "host_conv2d.h"
+
+/* Positions of the convolution that a tile has at most. */
+#define GXNOR_HOST_MAX_TILE 6
+
+/* Groups of 32 channels that a block of events has at most. */
+#define GXNOR_HOST_MAX_BLOCK 16
+
+/* Some positions of the convolution and a group of 32 output channels.
+ *
+ * Word j of segment (row, column) of position i is at
+ *   inputs[i] + row * row_bytes + column * column_bytes + j * size
+ * where size is that of {gate, sign} or of four int8 + 128.
+ *
+ * Weights are [rows][columns][words] of
+ *   t2  {gate[32], sign[32]}: bit c of a lane's word is input channel c
+ *   s8  int8_t[32][4] */
+typedef struct gxnor_host_tile {
+  const uint8_t* inputs[GXNOR_HOST_MAX_TILE];
+  const void* weights;
+  const int32_t* biases; /* [32], of s8 inputs only. */
+  int32_t count;
+  int32_t rows;
+  int32_t columns;
+  int32_t words;
+  size_t row_bytes;
+  size_t column_bytes;
+} gxnor_host_tile;
+
+/* Sums of 32 lanes for each position of a tile. */
+typedef int32_t gxnor_host_sums[GXNOR_HOST_MAX_TILE][GXNOR_LANES];
+
+/* One input and a block of output channels. The records of the weights are
+ * {P, Z} of the whole block, the thresholds {high, low} by bit plane. */
+typedef struct gxnor_host_events {
+  const uint8_t* records;
+  const uint32_t* thresholds;
+  int32_t planes;
+  /* Byte offsets of the records of inputs -1, then of those +1. Both counts
+   * are multiples of 8, filled up with the null record. */
+  const uint32_t* offsets[2];
+  int32_t counts[2];
+  int32_t start; /* Inputs +1 less inputs -1, less 1. */
+} gxnor_host_events;
+
+struct gxnor_host_kernels {
+  const char* name;
+  bool (*is_supported)(void);
+  int32_t tile;         /* Positions of a full tile, <= GXNOR_HOST_MAX_TILE. */
+  int32_t block_groups; /* Groups of 32 channels in a block of events. */
+  void (*t2_sums)(const gxnor_host_tile* tile, gxnor_host_sums sums);
+  void (*s8_sums)(const gxnor_host_tile* tile, gxnor_host_sums sums);
+  /* Compares sums with {high[32], low[32]}; writes {plus, minus}. */
+  void (*compare)(const int32_t* sums, const int32_t* thresholds,
+                  uint32_t* pair);
+  /* Writes block_groups pairs {plus, minus}. */
+  void (*events)(const gxnor_host_events* events, uint32_t* pairs);
+};
+
+#if defined(__x86_64__)
+extern const gxnor_host_kernels gxnor_host_avx512;
+extern const gxnor_host_kernels gxnor_host_avx2;
+#elif defined(__aarch64__)
+extern const gxnor_host_kernels gxnor_host_neon;
+#endif
+extern const gxnor_host_kernels gxnor_host_portable;
+
+#endif /* GXNOR_HOST_KERNELS_H_ */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "gxnor/conv2d.h"
+#include "gxnor_conv2d_internal.h"
+#include "kernels.h"
+
+/* Fewer positions than these share the weights they read. */
+enum { kFewPositions = 4 };
+
+/* Below this depth there is nothing to be skipped. */
+enum { kDeep = 64 };
+
+/* Padding may make the input this many times as large. */
+enum { kMostPadding = 64 };
+
+static size_t align(size_t size) {
+  return (size + GXNOR_HOST_ALIGNMENT - 1) / GXNOR_HOST_ALIGNMENT *
+         GXNOR_HOST_ALIGNMENT;
+}
+
+/* The part of a padded axis that the kernel sees. */
+static int64_t count_padded(int32_t count, int32_t stride, int32_t kernel,
+                            int32_t dilation) {
+  return (int64_t)(count - 1) * stride + (int64_t)(kernel - 1) * dilation + 1;
+}
+
+/* Sizes of the padded input; false if padding dominates it. */
+static bool plan_input(gxnor_host_conv2d* plan) {
+  const gxnor_conv2d_params* const p = &plan->params;
+  const int64_t height = count_padded(plan->shape.conv_height, p->stride_height,
+                                      p->kernel_height, p->dilation_height);
+  const int64_t width = count_padded(plan->shape.conv_width, p->stride_width,
+                                     p->kernel_width, p->dilation_width);
+  const int64_t limit =
+      kMostPadding * ((int64_t)p->input_height * p->input_width + 64);
+  if (height > limit || width > limit || height * width > limit) return false;
+  /* Positions and rows are counted in int32_t, before the pool, too. */
+  if (height * width > INT32_MAX / p->batches) return false;
+  plan->padded_height = (int32_t)height;
+  plan->padded_width = (int32_t)width;
+  plan->pixel_bytes = plan->s8_input ? (size_t)p->input_channels
+                                     : (size_t)plan->shape.input_groups * 8;
+  plan->row_bytes = plan->pixel_bytes * (size_t)width;
+  plan->image_bytes = plan->row_bytes * (size_t)height;
+  return true;
+}
+
+/* Columns of the kernel are one segment unless dilation separates them. */
+static void plan_segments(gxnor_host_conv2d* plan) {
+  const gxnor_conv2d_params* const p = &plan->params;
+  const bool together = p->dilation_width == 1 || p->kernel_width == 1;
+  const int32_t taps = together ? p->kernel_width : 1;
+  plan->segment_columns = together ? 1 : p->kernel_width;
+  plan->segment_words = plan->s8_input ? (taps * p->input_channels - 1) / 4 + 1
+                                       : taps * plan->shape.input_groups;
+}
+
+/* Whether the kernel sees every input once, in their order: a fully connected
+ * op. */
+static bool covers_input(const gxnor_conv2d_params* p) {
+  return p->kernel_height == p->input_height &&
+         p->kernel_width == p->input_width && p->pad_top == 0 &&
+         p->pad_left == 0 &&
+         (p->dilation_height == 1 || p->kernel_height == 1) &&
+         (p->dilation_width == 1 || p->kernel_width == 1);
+}
+
+static void plan_scheme(gxnor_host_conv2d* plan) {
+  const gxnor_conv2d_params* const p = &plan->params;
+  const bool few = plan->shape.conv_height == 1 &&
+                   plan->shape.conv_width == 1 && p->batches < kFewPositions;
+  plan->scheme = few && covers_input(p) && !plan->s8_input &&
+                         !plan->s32_output && plan->shape.depth >= kDeep
+                     ? GXNOR_HOST_EVENTS
+                     : GXNOR_HOST_DENSE;
+}
+
+static void plan_weights(gxnor_host_conv2d* plan) {
+  const gxnor_conv2d_shape* const s = &plan->shape;
+  const size_t segments =
+      (size_t)plan->params.kernel_height * (size_t)plan->segment_columns;
+  const size_t word = plan->s8_input ? 4u * GXNOR_LANES : 8u * GXNOR_LANES;
+  const size_t extra = (plan->s32_output ? 0u : 8u * GXNOR_LANES) +
+                       (plan->s8_input ? 4u * GXNOR_LANES : 0u);
+  const int32_t wide = plan->kernels->block_groups;
+  plan->blocks =
+      plan->scheme == GXNOR_HOST_EVENTS ? s->output_groups / wide : 0;
+  plan->block_bytes =
+      ((size_t)s->depth + 1 + (size_t)s->planes) * 8 * (size_t)wide;
+  plan->dense_groups = s->output_groups - plan->blocks * wide;
+  plan->group_bytes = extra + segments * (size_t)plan->segment_words * word;
+  plan->packed_bytes = (size_t)plan->blocks * plan->block_bytes +
+                       (size_t)plan->dense_groups * plan->group_bytes;
+}
+
+static void plan_scratch(gxnor_host_conv2d* plan) {
+  const gxnor_conv2d_shape* const s = &plan->shape;
+  const size_t batches = (size_t)plan->params.batches;
+  size_t size = 0;
+  if (plan->dense_groups > 0) {
+    /* The last word of an int8 segment may end behind its pixel. */
+    size = align(batches * plan->image_bytes + 3);
+  }
+  plan->states_offset = size;
+  if (gxnor_conv2d_has_pool(&plan->params)) {
+    size += align(batches * (size_t)s->conv_height * (size_t)s->conv_width *
+                  (size_t)s->output_groups * 8);
+  }
+  plan->events_offset = size;
+  if (plan->blocks > 0) size += align(((size_t)s->depth + 2 * 8) * 4);
+  plan->scratch_bytes = size;
+}
+
+gxnor_status gxnor_host_conv2d_plan(const gxnor_conv2d_params* params,
+                                    bool s8_input, bool s32_output,
+                                    const gxnor_host_kernels* kernels,
+                                    gxnor_host_conv2d* plan) {
+  const gxnor_status status = gxnor_conv2d_get_shape(params, &plan->shape);
+  if (status != GXNOR_OK) return status;
+  plan->params = *params;
+  plan->kernels = kernels;
+  plan->s8_input = s8_input;
+  plan->s32_output = s32_output;
+  if (!plan_input(plan)) return GXNOR_ERR_SHAPE;
+  plan_segments(plan);
+  plan_scheme(plan);
+  plan_weights(plan);
+  plan_scratch(plan);
+  return GXNOR_OK;
+}
+
+bool gxnor_host_conv2d_same_packing(const gxnor_host_conv2d* a,
+                                    const gxnor_host_conv2d* b) {
+  return a->kernels == b->kernels && a->s8_input == b->s8_input &&
+         a->s32_output == b->s32_output && a->blocks == b->blocks &&
+         a->params.kernel_height == b->params.kernel_height &&
+         a->params.kernel_width == b->params.kernel_width &&
+         a->params.input_channels == b->params.input_channels &&
+         a->params.output_channels == b->params.output_channels &&
+         a->segment_columns == b->segment_columns;
+}

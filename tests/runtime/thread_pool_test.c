@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For fork and nanosleep. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "thread_pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { kTasks = 1000 };
+
+/* How often each task ran. */
+typedef struct counts {
+  _Atomic int32_t task[kTasks];
+} counts;
+
+static void count(void* argument, int32_t index) {
+  counts* const c = argument;
+  atomic_fetch_add(&c->task[index], 1);
+}
+
+/* Runs jobs of many sizes; each task must run once in each. */
+static void run_jobs(gxnor_thread_pool* pool, int32_t threads, int32_t jobs) {
+  counts* const c = calloc(1, sizeof *c);
+  int32_t wrong = 0;
+  for (int32_t job = 0; job < jobs; ++job) {
+    const int32_t size = job * 37 % kTasks;
+    for (int32_t i = 0; i < kTasks; ++i) atomic_store(&c->task[i], 0);
+    gxnor_thread_pool_run(pool, threads, count, c, size);
+    for (int32_t i = 0; i < kTasks; ++i) {
+      wrong += atomic_load(&c->task[i]) != (i < size);
+    }
+  }
+  CHECK_EQ(wrong, 0);
+  free(c);
+}
+
+static void test_each_task_runs_once(void) {
+  gxnor_thread_pool* const pool = gxnor_thread_pool_create();
+  const int32_t threads[] = {-1, 0, 1, 2, 5, 2, 100, 3};
+  for (int32_t i = 0; i < 8; ++i) run_jobs(pool, threads[i], 200);
+  gxnor_thread_pool_destroy(pool);
+}
+
+/* Threads that slept are woken. */
+static void test_pauses(void) {
+  const struct timespec pause = {0, 2000000};
+  gxnor_thread_pool* const pool = gxnor_thread_pool_create();
+  for (int32_t i = 0; i < 20; ++i) {
+    run_jobs(pool, 3, 3);
+    nanosleep(&pause, NULL);
+  }
+  gxnor_thread_pool_destroy(pool);
+}
+
+static void* run_many(void* pool) {
+  run_jobs(pool, 3, 300);
+  return NULL;
+}
+
+/* One caller has the threads, the others do without. */
+static void test_several_callers(void) {
+  gxnor_thread_pool* const pool = gxnor_thread_pool_create();
+  pthread_t callers[3];
+  for (int i = 0; i < 3; ++i) {
+    CHECK_EQ(pthread_create(&callers[i], NULL, run_many, pool), 0);
+  }
+  for (int i = 0; i < 3; ++i) pthread_join(callers[i], NULL);
+  gxnor_thread_pool_destroy(pool);
+}
+
+/* A forked process has no threads of the pool, and needs none. */
+static void test_fork(void) {
+  gxnor_thread_pool* const pool = gxnor_thread_pool_create();
+  pid_t child;
+  int status = -1;
+  run_jobs(pool, 3, 10);
+  child = fork();
+  if (child == 0) {
+    alarm(20);
+    run_jobs(pool, 3, 10);
+    gxnor_thread_pool_destroy(pool);
+    _exit(check_failures);
+  }
+  CHECK_EQ(waitpid(child, &status, 0), child);
+  CHECK_EQ(status, 0);
+  gxnor_thread_pool_destroy(pool);
+}
+
+int main(void) {
+  test_each_task_runs_once();
+  test_pauses();
+  test_several_callers();
+  test_fork();
+  gxnor_thread_pool_destroy(NULL);
+  return check_result();
+}
