@@ -18,19 +18,24 @@ class Runner:
         data: Content of a `.tflite` file.
         num_threads: Threads of the interpreter.
         xnnpack: Whether LiteRT may use its default delegate.
+        kernels: Those of the delegate; see `load_delegate`.
 
     Raises:
-        ValueError: If `data` is no `.tflite` file.
+        ValueError: If `data` is no `.tflite` file, or `kernels` are unknown.
         FileNotFoundError: If the file needs the delegate library, which is
             missing.
     """
 
     def __init__(
-        self, data: bytes, num_threads: int = 1, xnnpack: bool = True
+        self,
+        data: bytes,
+        num_threads: int = 1,
+        xnnpack: bool = True,
+        kernels: str = "auto",
     ) -> None:
         delegates = []
         if uses_custom_ops(data):
-            delegates.append(load_delegate())
+            delegates.append(load_delegate(kernels))
         resolver = (
             OpResolverType.AUTO
             if xnnpack

@@ -218,7 +218,7 @@ static void test_many_positions(gxnor_thread_pool* pool) {
 
 /* A channel set in both planes and tail bits: no matter what, memory outside
  * is left alone, and such a channel counts as 0. */
-static void test_damaged_input(void) {
+static void test_damaged_input(gxnor_thread_pool* pool) {
   const char* name;
   for (int32_t batches = 1; batches <= 4; batches += 3) {
     problem p = make_problem(flat_params(batches, 70, 1100), 1, 3);
@@ -228,7 +228,7 @@ static void test_damaged_input(void) {
     t = make_tensors(&p, k);
     memset(t.input, 0xFF, (size_t)batches * 6 * sizeof(uint32_t));
     for (size_t i = 0; (name = gxnor_host_kernels_name(i)) != NULL; ++i) {
-      check_kernels(&p, k, &t, gxnor_host_find_kernels(name), NULL);
+      check_kernels(&p, k, &t, gxnor_host_find_kernels(name), pool);
     }
     free_tensors(&t);
     free_problem(&p);
@@ -293,7 +293,7 @@ int main(void) {
   test_one_position(pool);
   test_extremes(pool);
   test_many_positions(pool);
-  test_damaged_input();
+  test_damaged_input(pool);
   test_names();
   test_refusals();
   test_same_packing();

@@ -48,6 +48,27 @@ typedef struct gxnor_host_events {
   int32_t start; /* Inputs +1 less inputs -1, less 1. */
 } gxnor_host_events;
 
+/* Columns that the depthwise kernels read at a time. */
+#define GXNOR_HOST_COLUMNS 32
+
+/* Planes of the sums of GXNOR_HOST_MAX_TAPS taps. */
+#define GXNOR_HOST_MAX_PLANES 9
+
+/* A row of a depthwise convolution, of 32 channels. The planes may be read up
+ * to a multiple of GXNOR_HOST_COLUMNS. Every tap adds product + 1. */
+typedef struct gxnor_host_depthwise_row {
+  const uint32_t* plus; /* Where the first tap of the first column reads. */
+  const uint32_t* minus;
+  const uint32_t* records;    /* {P, Z} by tap. */
+  const uint32_t* thresholds; /* {high, low} by plane; NULL for sums. */
+  const size_t* offsets;      /* What a tap adds to the place of the first. */
+  int32_t taps;
+  int32_t plane_count;
+  int32_t columns;
+  int32_t lanes; /* Channels. */
+  size_t step;   /* From one column to the next in the output. */
+} gxnor_host_depthwise_row;
+
 struct gxnor_host_kernels {
   const char* name;
   bool (*is_supported)(void);
@@ -60,7 +81,15 @@ struct gxnor_host_kernels {
                   uint32_t* pair);
   /* Writes block_groups pairs {plus, minus}. */
   void (*events)(const gxnor_host_events* events, uint32_t* pairs);
+  /* Writes pairs {plus, minus}, or sums of the lanes. */
+  void (*depthwise_states)(const gxnor_host_depthwise_row* row,
+                           uint32_t* pairs);
+  void (*depthwise_sums)(const gxnor_host_depthwise_row* row, int32_t* sums);
 };
+
+/* A gxnor_host_run_tasks that uses the calling thread. */
+void gxnor_host_run_here(void* runner, gxnor_host_task task, void* argument,
+                         int32_t count);
 
 #if defined(__x86_64__)
 extern const gxnor_host_kernels gxnor_host_avx512;

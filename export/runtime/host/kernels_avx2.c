@@ -122,6 +122,8 @@ static KERNEL_TARGET void compare(const int32_t* sums,
 #define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
 #include "kernels_events.h"
 
+#include "kernels_depthwise.h"
+
 static bool is_supported(void) {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 }
@@ -135,5 +137,7 @@ const gxnor_host_kernels gxnor_host_avx2 = {
     .s8_sums = s8_sums,
     .compare = compare,
     .events = events_states,
+    .depthwise_states = depthwise_states,
+    .depthwise_sums = depthwise_sums,
 };
 #endif

@@ -106,6 +106,8 @@ static KERNEL_TARGET void compare(const int32_t* sums,
 #define BELOW(t, b, s) _mm512_ternarylogic_epi64(t, b, s, 0xD4)
 #include "kernels_events.h"
 
+#include "kernels_depthwise.h"
+
 static bool is_supported(void) {
   return __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") &&
@@ -122,5 +124,7 @@ const gxnor_host_kernels gxnor_host_avx512 = {
     .s8_sums = s8_sums,
     .compare = compare,
     .events = events_states,
+    .depthwise_states = depthwise_states,
+    .depthwise_sums = depthwise_sums,
 };
 #endif

@@ -49,6 +49,8 @@ static inline void store_difference(int32_t* sums, uint32x4_t gates,
 #define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
 #include "kernels_events.h"
 
+#include "kernels_depthwise.h"
+
 static bool is_supported(void) { return true; }
 
 const gxnor_host_kernels gxnor_host_neon = {
@@ -60,5 +62,7 @@ const gxnor_host_kernels gxnor_host_neon = {
     .s8_sums = plain_s8_sums,
     .compare = plain_compare,
     .events = events_states,
+    .depthwise_states = depthwise_states,
+    .depthwise_sums = depthwise_sums,
 };
 #endif

@@ -37,6 +37,8 @@ static inline uint64_t count_bits(uint64_t word) {
 #define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
 #include "kernels_events.h"
 
+#include "kernels_depthwise.h"
+
 static bool is_supported(void) { return true; }
 
 const gxnor_host_kernels gxnor_host_portable = {
@@ -48,4 +50,6 @@ const gxnor_host_kernels gxnor_host_portable = {
     .s8_sums = plain_s8_sums,
     .compare = plain_compare,
     .events = events_states,
+    .depthwise_states = depthwise_states,
+    .depthwise_sums = depthwise_sums,
 };

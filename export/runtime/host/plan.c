@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
 #include "gxnor/conv2d.h"
 #include "gxnor_conv2d_internal.h"
 #include "kernels.h"
+#include "sizes.h"
 
 /* Fewer positions than these share the weights they read. */
 enum { kFewPositions = 4 };
@@ -11,32 +10,16 @@ enum { kFewPositions = 4 };
 /* Below this depth there is nothing to be skipped. */
 enum { kDeep = 64 };
 
-/* Padding may make the input this many times as large. */
-enum { kMostPadding = 64 };
-
-static size_t align(size_t size) {
-  return (size + GXNOR_HOST_ALIGNMENT - 1) / GXNOR_HOST_ALIGNMENT *
-         GXNOR_HOST_ALIGNMENT;
-}
-
-/* The part of a padded axis that the kernel sees. */
-static int64_t count_padded(int32_t count, int32_t stride, int32_t kernel,
-                            int32_t dilation) {
-  return (int64_t)(count - 1) * stride + (int64_t)(kernel - 1) * dilation + 1;
-}
-
 /* Sizes of the padded input; false if padding dominates it. */
 static bool plan_input(gxnor_host_conv2d* plan) {
   const gxnor_conv2d_params* const p = &plan->params;
-  const int64_t height = count_padded(plan->shape.conv_height, p->stride_height,
-                                      p->kernel_height, p->dilation_height);
-  const int64_t width = count_padded(plan->shape.conv_width, p->stride_width,
-                                     p->kernel_width, p->dilation_width);
-  const int64_t limit =
-      kMostPadding * ((int64_t)p->input_height * p->input_width + 64);
-  if (height > limit || width > limit || height * width > limit) return false;
-  /* Positions and rows are counted in int32_t, before the pool, too. */
-  if (height * width > INT32_MAX / p->batches) return false;
+  const int64_t height =
+      gxnor_host_padded_size(plan->shape.conv_height, p->stride_height,
+                             p->kernel_height, p->dilation_height);
+  const int64_t width =
+      gxnor_host_padded_size(plan->shape.conv_width, p->stride_width,
+                             p->kernel_width, p->dilation_width);
+  if (!gxnor_host_may_pad(p, height, width)) return false;
   plan->padded_height = (int32_t)height;
   plan->padded_width = (int32_t)width;
   plan->pixel_bytes = plan->s8_input ? (size_t)p->input_channels
@@ -100,15 +83,16 @@ static void plan_scratch(gxnor_host_conv2d* plan) {
   size_t size = 0;
   if (plan->dense_groups > 0) {
     /* The last word of an int8 segment may end behind its pixel. */
-    size = align(batches * plan->image_bytes + 3);
+    size = gxnor_host_round_up(batches * plan->image_bytes + 3,
+                               GXNOR_HOST_ALIGNMENT);
   }
   plan->states_offset = size;
   if (gxnor_conv2d_has_pool(&plan->params)) {
-    size += align(batches * (size_t)s->conv_height * (size_t)s->conv_width *
-                  (size_t)s->output_groups * 8);
+    size += gxnor_host_states_bytes(&plan->params, s);
   }
   plan->events_offset = size;
-  if (plan->blocks > 0) size += align(((size_t)s->depth + 2 * 8) * 4);
+  /* Two lists are filled up to multiples of 8. */
+  if (plan->blocks > 0) size += ((size_t)s->depth + 2 * 8) * sizeof(uint32_t);
   plan->scratch_bytes = size;
 }
 

@@ -3,6 +3,7 @@
 
 #include "gxnor_conv2d_internal.h"
 #include "kernels.h"
+#include "pool.h"
 
 /* Positions of a task: some tiles, so that their inputs stay in the cache
  * while a group's weights do. */
@@ -207,58 +208,10 @@ static void events_task(void* argument, int32_t index) {
   plan->kernels->events(&events, c->states + (size_t)index * 2 * (size_t)wide);
 }
 
-/* ---- Pool ---- */
-
-/* Clips a window to the convolution: [*begin, *end). */
-static void clip_window(int32_t index, int32_t stride, int32_t pad,
-                        int32_t window, int32_t size, int32_t* begin,
-                        int32_t* end) {
-  const int32_t start = index * stride - pad;
-  *begin = start > 0 ? start : 0;
-  *end = window < size - start ? start + window : size;
-}
-
-/* Pools one row of the output: the maximum of states is plus | plus', minus &
- * minus'. */
-static void pool_row(void* argument, int32_t index) {
-  const call* const c = argument;
-  const gxnor_conv2d_params* const p = &c->plan->params;
-  const gxnor_conv2d_shape* const s = &c->plan->shape;
-  const size_t groups = (size_t)s->output_groups;
-  const int32_t batch = index / s->output_height;
-  uint32_t* output = (uint32_t*)c->output +
-                     (size_t)index * (size_t)s->output_width * groups * 2;
-  int32_t top, bottom;
-  clip_window(index % s->output_height, p->pool_stride_height, p->pool_pad_top,
-              p->pool_height, s->conv_height, &top, &bottom);
-  for (int32_t x = 0; x < s->output_width; ++x, output += 2 * groups) {
-    int32_t left, right;
-    clip_window(x, p->pool_stride_width, p->pool_pad_left, p->pool_width,
-                s->conv_width, &left, &right);
-    for (size_t g = 0; g < groups; ++g) {
-      output[2 * g] = 0;
-      output[2 * g + 1] = 0xFFFFFFFFu;
-    }
-    for (int32_t cy = top; cy < bottom; ++cy) {
-      const uint32_t* state =
-          c->states + (((size_t)batch * (size_t)s->conv_height + (size_t)cy) *
-                           (size_t)s->conv_width +
-                       (size_t)left) *
-                          groups * 2;
-      for (int32_t cx = left; cx < right; ++cx, state += 2 * groups) {
-        for (size_t g = 0; g < groups; ++g) {
-          output[2 * g] |= state[2 * g];
-          output[2 * g + 1] &= state[2 * g + 1];
-        }
-      }
-    }
-  }
-}
-
 /* ---- All of it ---- */
 
-static void run_here(void* runner, gxnor_host_task task, void* argument,
-                     int32_t count) {
+void gxnor_host_run_here(void* runner, gxnor_host_task task, void* argument,
+                         int32_t count) {
   (void)runner;
   for (int32_t i = 0; i < count; ++i) task(argument, i);
 }
@@ -309,7 +262,7 @@ void gxnor_host_conv2d_run(const gxnor_host_conv2d* plan, const void* input,
   c.padded = memory;
   c.output = output;
   c.states = pool ? (uint32_t*)(void*)(memory + plan->states_offset) : output;
-  if (run_tasks == NULL || !is_worth_threads(plan)) run_tasks = run_here;
+  if (run_tasks == NULL || !is_worth_threads(plan)) run_tasks = gxnor_host_run_here;
   if (plan->blocks > 0) {
     run_events(&c, (uint32_t*)(void*)(memory + plan->events_offset), run_tasks,
                runner);
@@ -320,6 +273,6 @@ void gxnor_host_conv2d_run(const gxnor_host_conv2d* plan, const void* input,
     run_tasks(runner, dense_task, &c, plan->dense_groups * c.chunks);
   }
   if (pool) {
-    run_tasks(runner, pool_row, &c, batches * plan->shape.output_height);
+    gxnor_host_pool(&plan->params, &plan->shape, c.states, output);
   }
 }

@@ -3,16 +3,11 @@
 
 #include <stddef.h>
 
-/* What a walk over the taps of one position needs. */
-typedef struct tap {
-  size_t input;   /* Index of the input position. */
-  int32_t record; /* Index of its first record in a group. */
-} tap;
+#include "gxnor_shape_internal.h"
 
-/* Finds the tap (ky, kx); 0 if it lies in the padding. */
-static int find_tap(const gxnor_conv2d_call* call,
-                    const gxnor_conv2d_position* position, int32_t ky,
-                    int32_t kx, tap* found) {
+int gxnor_conv2d_find_tap(const gxnor_conv2d_call* call,
+                          const gxnor_conv2d_position* position, int32_t ky,
+                          int32_t kx, gxnor_conv2d_tap* found) {
   const gxnor_conv2d_params* const p = call->params;
   const int32_t y =
       position->y * p->stride_height - p->pad_top + ky * p->dilation_height;
@@ -23,17 +18,16 @@ static int find_tap(const gxnor_conv2d_call* call,
       ((size_t)position->batch * (size_t)p->input_height + (size_t)y) *
           (size_t)p->input_width +
       (size_t)x;
-  found->record = (ky * p->kernel_width + kx) * p->input_channels;
+  found->number = ky * p->kernel_width + kx;
   return 1;
 }
 
-static const uint32_t* group_records(const gxnor_conv2d_call* call,
-                                     int32_t group) {
+const uint32_t* gxnor_conv2d_group_records(const gxnor_conv2d_call* call,
+                                           int32_t group) {
   return call->weights + (size_t)group * ((size_t)call->shape.depth + 1) * 2;
 }
 
-/* The lanes of a group that have a channel. */
-static uint32_t lane_mask(int32_t channels, int32_t group) {
+uint32_t gxnor_conv2d_lane_mask(int32_t channels, int32_t group) {
   const int32_t lanes = channels - group * GXNOR_LANES;
   return lanes < GXNOR_LANES ? (1u << lanes) - 1u : 0xFFFFFFFFu;
 }
@@ -49,10 +43,9 @@ static int32_t lowest_bit(uint32_t word) {
   return kIndex[((word & (0u - word)) * 0x077CB531u) >> 27];
 }
 
-/* Adds weight + 1 = 2 P + Z to the sums of 32 lanes. P and Z exclude each
- * other, hence the first plane needs no full adder. */
-static void add_record(const uint32_t* record, int32_t plane_count,
-                       uint32_t* planes) {
+void gxnor_conv2d_add_record(const uint32_t record[2], int32_t plane_count,
+                             uint32_t* planes) {
+  /* As they exclude each other, the first plane needs no full adder. */
   uint32_t carry = record[0] | (planes[0] & record[1]);
   planes[0] ^= record[1];
   for (int32_t i = 1; carry != 0 && i < plane_count; ++i) {
@@ -70,21 +63,25 @@ static uint32_t add_events(const gxnor_conv2d_call* call,
   const gxnor_conv2d_params* const p = call->params;
   const int32_t groups = call->shape.input_groups;
   const uint32_t* const input = call->input;
-  const uint32_t* const records = group_records(call, position->group);
+  const uint32_t* const records =
+      gxnor_conv2d_group_records(call, position->group);
   uint32_t events = 0;
   for (int32_t ky = 0; ky < p->kernel_height; ++ky) {
     for (int32_t kx = 0; kx < p->kernel_width; ++kx) {
-      tap at;
-      if (!find_tap(call, position, ky, kx, &at)) continue;
+      gxnor_conv2d_tap at;
+      if (!gxnor_conv2d_find_tap(call, position, ky, kx, &at)) continue;
       for (int32_t group = 0; group < groups; ++group) {
-        const int32_t first = at.record + group * GXNOR_LANES;
+        const int32_t first =
+            at.number * p->input_channels + group * GXNOR_LANES;
         const size_t word =
             2 * (at.input * (size_t)groups + (size_t)group) + (size_t)sign;
         /* The mask keeps a damaged input inside the records. */
-        uint32_t bits = input[word] & lane_mask(p->input_channels, group);
+        uint32_t bits =
+            input[word] & gxnor_conv2d_lane_mask(p->input_channels, group);
         while (bits != 0) {
           const int32_t record = first + lowest_bit(bits);
-          add_record(records + 2 * (size_t)record, call->shape.planes, planes);
+          gxnor_conv2d_add_record(records + 2 * (size_t)record,
+                                  call->shape.planes, planes);
           bits &= bits - 1;
           ++events;
         }
@@ -94,8 +91,8 @@ static uint32_t add_events(const gxnor_conv2d_call* call,
   return events;
 }
 
-/* Adds the same number to all lanes. */
-static void add_to_all(uint32_t number, int32_t plane_count, uint32_t* planes) {
+void gxnor_conv2d_add_to_all(uint32_t number, int32_t plane_count,
+                             uint32_t* planes) {
   uint32_t carry = 0;
   for (int32_t i = 0; i < plane_count; ++i) {
     const uint32_t bit = 0u - ((number >> i) & 1u);
@@ -117,7 +114,43 @@ void gxnor_conv2d_accumulate_t2(const gxnor_conv2d_call* call,
   minus_events = add_events(call, position, 1, planes);
   for (int32_t i = 0; i < plane_count; ++i) planes[i] = ~planes[i];
   plus_events = add_events(call, position, 0, planes);
-  add_to_all(minus_events - plus_events, plane_count, planes);
+  gxnor_conv2d_add_to_all(minus_events - plus_events, plane_count, planes);
+}
+
+void gxnor_conv2d_compare(const gxnor_conv2d_call* call,
+                          const gxnor_conv2d_position* position,
+                          uint32_t planes[GXNOR_MAX_PLANES], uint32_t pair[2]) {
+  const int32_t plane_count = call->shape.planes;
+  const uint32_t* threshold = call->thresholds;
+  /* The borrow of sum - threshold ripples through the planes. */
+  uint32_t below_high = 0;
+  uint32_t below_low = 0;
+  threshold += 2 * (size_t)plane_count * (size_t)position->group;
+  /* Thresholds are in offset binary, which differs in the sign bit. */
+  planes[plane_count - 1] = ~planes[plane_count - 1];
+  for (int32_t i = 0; i < plane_count; ++i) {
+    const uint32_t sum = planes[i];
+    const uint32_t high = threshold[2 * i];
+    const uint32_t low = threshold[2 * i + 1];
+    below_high = ((high | below_high) & ~sum) | (high & below_high);
+    below_low = ((low | below_low) & ~sum) | (low & below_low);
+  }
+  pair[0] = ~below_high;
+  pair[1] = below_low;
+}
+
+void gxnor_conv2d_gather(const gxnor_conv2d_call* call,
+                         const uint32_t planes[GXNOR_MAX_PLANES],
+                         int32_t sums[GXNOR_LANES]) {
+  const int32_t plane_count = call->shape.planes;
+  for (int32_t lane = 0; lane < GXNOR_LANES; ++lane) {
+    /* The sign bit stands for all higher bits. */
+    uint32_t sum = 0u - ((planes[plane_count - 1] >> lane) & 1u);
+    for (int32_t i = plane_count - 2; i >= 0; --i) {
+      sum = 2u * sum + ((planes[i] >> lane) & 1u);
+    }
+    sums[lane] = (int32_t)sum;
+  }
 }
 
 void gxnor_conv2d_accumulate_s8(const gxnor_conv2d_call* call,
@@ -125,21 +158,23 @@ void gxnor_conv2d_accumulate_s8(const gxnor_conv2d_call* call,
                                 int32_t sums[GXNOR_LANES]) {
   const gxnor_conv2d_params* const p = call->params;
   const int8_t* const input = call->input;
-  const uint32_t* const records = group_records(call, position->group);
+  const uint32_t* const records =
+      gxnor_conv2d_group_records(call, position->group);
   /* Unsigned, for intermediate sums may wrap. */
   uint32_t biased[GXNOR_LANES];
   uint32_t bias = 0;
   for (int32_t lane = 0; lane < GXNOR_LANES; ++lane) biased[lane] = 0;
   for (int32_t ky = 0; ky < p->kernel_height; ++ky) {
     for (int32_t kx = 0; kx < p->kernel_width; ++kx) {
-      tap at;
-      if (!find_tap(call, position, ky, kx, &at)) continue;
+      gxnor_conv2d_tap at;
+      if (!gxnor_conv2d_find_tap(call, position, ky, kx, &at)) continue;
       for (int32_t channel = 0; channel < p->input_channels; ++channel) {
         const size_t element =
             at.input * (size_t)p->input_channels + (size_t)channel;
         const uint32_t value = (uint32_t)input[element];
         const uint32_t* const record =
-            records + 2 * ((size_t)at.record + (size_t)channel);
+            records + 2 * ((size_t)at.number * (size_t)p->input_channels +
+                           (size_t)channel);
         const uint32_t plus = record[0];
         const uint32_t zero = record[1];
         if (value == 0) continue;
@@ -162,15 +197,6 @@ int gxnor_conv2d_has_pool(const gxnor_conv2d_params* params) {
          params->pool_stride_height != 1 || params->pool_stride_width != 1;
 }
 
-/* Clips a pool window to the convolution: [*begin, *end). */
-static void clip_window(int32_t index, int32_t stride, int32_t pad,
-                        int32_t window, int32_t size, int32_t* begin,
-                        int32_t* end) {
-  const int32_t start = index * stride - pad;
-  *begin = start > 0 ? start : 0;
-  *end = window < size - start ? start + window : size;
-}
-
 /* The maximum of the ternary states over one pool window. */
 static void max_over_window(const gxnor_conv2d_call* call,
                             gxnor_conv2d_ternary ternary, int32_t batch,
@@ -179,14 +205,14 @@ static void max_over_window(const gxnor_conv2d_call* call,
   const gxnor_conv2d_params* const p = call->params;
   int32_t y_begin, y_end, x_begin, x_end;
   gxnor_conv2d_position position;
-  clip_window(y, p->pool_stride_height, p->pool_pad_top, p->pool_height,
-              call->shape.conv_height, &y_begin, &y_end);
-  clip_window(x, p->pool_stride_width, p->pool_pad_left, p->pool_width,
-              call->shape.conv_width, &x_begin, &x_end);
+  gxnor_clip_window(y, p->pool_stride_height, p->pool_pad_top, p->pool_height,
+                    call->shape.conv_height, &y_begin, &y_end);
+  gxnor_clip_window(x, p->pool_stride_width, p->pool_pad_left, p->pool_width,
+                    call->shape.conv_width, &x_begin, &x_end);
   position.batch = batch;
   position.group = group;
   maximum[0] = 0;
-  maximum[1] = lane_mask(p->output_channels, group);
+  maximum[1] = gxnor_conv2d_lane_mask(p->output_channels, group);
   for (position.y = y_begin; position.y < y_end; ++position.y) {
     for (position.x = x_begin; position.x < x_end; ++position.x) {
       uint32_t pair[2];
@@ -195,7 +221,7 @@ static void max_over_window(const gxnor_conv2d_call* call,
       maximum[1] &= pair[1];
     }
   }
-  maximum[0] &= lane_mask(p->output_channels, group);
+  maximum[0] &= gxnor_conv2d_lane_mask(p->output_channels, group);
 }
 
 void gxnor_conv2d_write_t2(const gxnor_conv2d_call* call,

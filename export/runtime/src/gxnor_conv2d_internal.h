@@ -6,6 +6,8 @@
 #ifndef GXNOR_CONV2D_INTERNAL_H_
 #define GXNOR_CONV2D_INTERNAL_H_
 
+#include <stddef.h>
+
 #include "gxnor/types.h"
 
 /* Planes at GXNOR_MAX_DEPTH. */
@@ -59,9 +61,46 @@ void gxnor_conv2d_accumulate_t2(const gxnor_conv2d_call* call,
                                 const gxnor_conv2d_position* position,
                                 uint32_t planes[GXNOR_MAX_PLANES]);
 
+/* Compares bit-sliced sums, which it changes, with the call's thresholds. */
+void gxnor_conv2d_compare(const gxnor_conv2d_call* call,
+                          const gxnor_conv2d_position* position,
+                          uint32_t planes[GXNOR_MAX_PLANES], uint32_t pair[2]);
+
+/* Gathers the sums of 32 lanes from their planes. */
+void gxnor_conv2d_gather(const gxnor_conv2d_call* call,
+                         const uint32_t planes[GXNOR_MAX_PLANES],
+                         int32_t sums[GXNOR_LANES]);
+
+/* Adds weight + 1 = 2 P + Z to the sums of 32 lanes. P and Z exclude each
+ * other. */
+void gxnor_conv2d_add_record(const uint32_t record[2], int32_t plane_count,
+                             uint32_t* planes);
+
+/* Adds the same number to all lanes. */
+void gxnor_conv2d_add_to_all(uint32_t number, int32_t plane_count,
+                             uint32_t* planes);
+
 /* Sums of an int8 input. */
 void gxnor_conv2d_accumulate_s8(const gxnor_conv2d_call* call,
                                 const gxnor_conv2d_position* position,
                                 int32_t sums[GXNOR_LANES]);
+
+/* What a walk over the taps of one position needs. */
+typedef struct gxnor_conv2d_tap {
+  size_t input;   /* Index of the input position. */
+  int32_t number; /* Of the tap, row by row. */
+} gxnor_conv2d_tap;
+
+/* Finds the tap (ky, kx); 0 if it lies in the padding. */
+int gxnor_conv2d_find_tap(const gxnor_conv2d_call* call,
+                          const gxnor_conv2d_position* position, int32_t ky,
+                          int32_t kx, gxnor_conv2d_tap* found);
+
+/* The records of the weights of a group. */
+const uint32_t* gxnor_conv2d_group_records(const gxnor_conv2d_call* call,
+                                           int32_t group);
+
+/* The lanes of a group that have a channel. */
+uint32_t gxnor_conv2d_lane_mask(int32_t channels, int32_t group);
 
 #endif /* GXNOR_CONV2D_INTERNAL_H_ */

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inference on a host: this project's custom ops beside TFLite's builtin."""
