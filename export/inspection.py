@@ -16,11 +16,21 @@ from .flatbuffer_builder import (
 )
 from .op_schema import (
     CONV_2D,
+    DEPTHWISE_CONV_2D,
     FULLY_CONNECTED,
     Conv2DOptions,
+    DepthwiseConv2DOptions,
     FullyConnectedOptions,
 )
 
+_CUSTOM_WITH_WEIGHTS: dict[
+    str,
+    type[Conv2DOptions | DepthwiseConv2DOptions | FullyConnectedOptions],
+] = {
+    CONV_2D: Conv2DOptions,
+    DEPTHWISE_CONV_2D: DepthwiseConv2DOptions,
+    FULLY_CONNECTED: FullyConnectedOptions,
+}
 _BUILTIN_WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
@@ -192,7 +202,7 @@ def _states(
     constants: list[npt.NDArray[np.uint8] | None],
 ) -> npt.NDArray[np.int8] | None:
     """The discrete weights of an operator, if it has any."""
-    if name not in (CONV_2D, FULLY_CONNECTED, *_BUILTIN_WITH_WEIGHTS):
+    if name not in (*_CUSTOM_WITH_WEIGHTS, *_BUILTIN_WITH_WEIGHTS):
         return None
     data = constants[1]
     schema = load_schema()
@@ -200,34 +210,32 @@ def _states(
         return None
     if not name.startswith("Gxnor"):
         return data.view(np.int8)
-    options = bytes(bytearray(op.customOptions))
-    kind = Conv2DOptions if name == CONV_2D else FullyConnectedOptions
-    read: Any = kind.from_bytes(options)
     records = data.view("<i4").reshape(inputs[1].shape).astype(np.int32)
     taps = records.shape[1] - 1
-    height = getattr(read, "kernel_height", 1)
+    read = _CUSTOM_WITH_WEIGHTS[name].from_bytes(_options(op))
+    if isinstance(read, FullyConnectedOptions):
+        outputs, height, channels = read.output_channels, 1, read.input_channels
+    else:
+        outputs, height = read.result_channels, read.kernel_height
+        channels = read.tap_channels
     return packing.unpack_weights(
-        records,
-        read.output_channels,
-        height,
-        taps // height // read.input_channels,
-        read.input_channels,
+        records, outputs, height, taps // height // channels, channels
     )
+
+
+def _options(op: Any) -> bytes:
+    return bytes(bytearray(op.customOptions))
 
 
 def _macs(name: str, op: Any, inputs: list[Any], shape: tuple[int, ...]) -> int:
     """Products of one sample, for an output of a shape with the batch."""
-    if name == CONV_2D:
-        options = Conv2DOptions.from_bytes(bytes(bytearray(op.customOptions)))
+    if name in _CUSTOM_WITH_WEIGHTS:
+        read = _CUSTOM_WITH_WEIGHTS[name].from_bytes(_options(op))
+        if isinstance(read, FullyConnectedOptions):
+            return (int(inputs[1].shape[1]) - 1) * read.output_channels
         height, width = (int(size) for size in inputs[0].shape[1:3])
-        positions = math.prod(options.conv_size(height, width))
-        return positions * options.depth * options.output_channels
-    if name == FULLY_CONNECTED:
-        read = FullyConnectedOptions.from_bytes(
-            bytes(bytearray(op.customOptions))
-        )
-        taps = int(inputs[1].shape[1]) - 1
-        return taps * read.output_channels
+        positions = math.prod(read.conv_size(height, width))
+        return positions * read.depth * read.result_channels
     if name not in _BUILTIN_WITH_WEIGHTS:
         return 0
     weights = math.prod(int(size) for size in inputs[1].shape)

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The custom ops: their names, options and output shapes, version 1.
 
-`GxnorConv2D` and `GxnorFullyConnected` read `[x, weights]` or `[x, weights,
-thresholds]` and write one output:
+`GxnorConv2D`, `GxnorDepthwiseConv2D` and `GxnorFullyConnected` read
+`[x, weights]` or `[x, weights, thresholds]` and write one output:
 
 - `x` int8 `[N, H, W, C]`, or int32 words `[N, H, W, 2 * ceil(C / 32)]` of
-  packed ternary activations. A fully connected op also reads rank 2; at rank
-  4 it is the convolution whose kernel covers the whole input.
+  packed ternary activations, which a depthwise op needs. A fully connected op
+  also reads rank 2; at rank 4 it is the convolution whose kernel covers the
+  whole input.
 - `weights` int32 records and `thresholds` int32, see `packing.py`.
 - With thresholds the output is packed and may be max-pooled; without, it is
   the int32 accumulators.
+
+`GxnorMaxPool2D` reads and writes packed activations `[N, H, W, words]`.
 
 `GxnorPack` and `GxnorUnpack` stand where these meet builtin int8 ops. They
 read one tensor of any rank >= 2 and write one:
@@ -23,6 +26,7 @@ The options are a flexbuffer map of integers. Every key must be there and no
 other may be, so that a reader never guesses.
 """
 
+import abc
 import dataclasses
 import struct
 from collections.abc import Sequence
@@ -34,9 +38,18 @@ from .packing import MAX_DEPTH, groups_for
 
 CONV_2D = "GxnorConv2D"
 FULLY_CONNECTED = "GxnorFullyConnected"
+DEPTHWISE_CONV_2D = "GxnorDepthwiseConv2D"
+MAX_POOL_2D = "GxnorMaxPool2D"
 PACK = "GxnorPack"
 UNPACK = "GxnorUnpack"
-CUSTOM_CODES = (CONV_2D, FULLY_CONNECTED, PACK, UNPACK)
+CUSTOM_CODES = (
+    CONV_2D,
+    FULLY_CONNECTED,
+    DEPTHWISE_CONV_2D,
+    MAX_POOL_2D,
+    PACK,
+    UNPACK,
+)
 """All custom ops."""
 VERSION = 1
 MAX_SIZE = 2**31 - 1
@@ -165,59 +178,12 @@ class FullyConnectedOptions(_WeightOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Conv2DOptions(_WeightOptions):
-    """Options of `GxnorConv2D`: a convolution and the max-pool after it.
+class _WindowOptions(_Options, abc.ABC):
+    """What the options of the convolutions have in common.
 
     The padding of the convolution contributes zeros, that of the pool
-    nothing at all. The defaults of the pool mean no pool.
-
-    Args:
-        input_channels: Channels of the input, unpacked.
-        output_channels: Channels of the output, unpacked.
-        kernel_height: Height of the kernel.
-        kernel_width: Width of the kernel.
-        stride_height: Rows from one output to the next.
-        stride_width: Columns from one output to the next.
-        dilation_height: Rows from one tap to the next.
-        dilation_width: Columns from one tap to the next.
-        pad_top: Rows of zeros above the input.
-        pad_bottom: Rows of zeros below the input.
-        pad_left: Columns of zeros left of the input.
-        pad_right: Columns of zeros right of the input.
-        pool_height: Height of the pool window.
-        pool_width: Width of the pool window.
-        pool_stride_height: Rows from one pool window to the next.
-        pool_stride_width: Columns from one pool window to the next.
-        pool_pad_top: Rows that the first windows may lie above the input,
-            < `pool_height`; likewise below, left and right.
-        pool_pad_bottom: See `pool_pad_top`.
-        pool_pad_left: See `pool_pad_top`.
-        pool_pad_right: See `pool_pad_top`.
-
-    Raises:
-        TypeError: If a value is not an int.
-        ValueError: If a value is out of range.
-
-    Example:
-    >>> options = Conv2DOptions(
-    ...     input_channels=1,
-    ...     output_channels=40,
-    ...     kernel_height=5,
-    ...     kernel_width=5,
-    ...     pool_height=2,
-    ...     pool_width=2,
-    ...     pool_stride_height=2,
-    ...     pool_stride_width=2,
-    ... )
-    >>> options.depth
-    25
-    >>> options.output_shape((1, 28, 28, 1), packed=True)
-    (1, 12, 12, 4)
-    >>> options == Conv2DOptions.from_bytes(options.to_bytes())
-    True
+    nothing at all.
     """
-
-    custom_code: ClassVar[str] = CONV_2D
 
     kernel_height: int
     kernel_width: int
@@ -246,28 +212,24 @@ class Conv2DOptions(_WeightOptions):
                 f"{self.custom_code}: `kernel_height * kernel_width * "
                 f"input_channels` must be <= {MAX_DEPTH}. Received: "
                 f"{self.kernel_height} * {self.kernel_width} * "
-                f"{self.input_channels} = {self.depth}"
+                f"{self.tap_channels} = {self.depth}"
             )
-        for side, window in (
-            ("top", "height"),
-            ("bottom", "height"),
-            ("left", "width"),
-            ("right", "width"),
-        ):
-            pad = getattr(self, f"pool_pad_{side}")
-            size = getattr(self, f"pool_{window}")
-            if pad >= size:
-                raise ValueError(
-                    f"{self.custom_code}: `pool_pad_{side}` must be < "
-                    f"`pool_{window}`, or a window would lie outside the "
-                    f"input. Received: pool_pad_{side}={pad}, "
-                    f"pool_{window}={size}"
-                )
+        _check_pool_padding(self, "pool_pad_")
+
+    @property
+    @abc.abstractmethod
+    def tap_channels(self) -> int:
+        """Input channels that one output channel sees."""
+
+    @property
+    @abc.abstractmethod
+    def result_channels(self) -> int:
+        """Channels of the output, unpacked."""
 
     @property
     def depth(self) -> int:
-        """Taps of one output."""
-        return self.kernel_height * self.kernel_width * self.input_channels
+        """Products of one sum."""
+        return self.kernel_height * self.kernel_width * self.tap_channels
 
     def conv_size(self, height: int, width: int) -> tuple[int, int]:
         """Computes the height and width of the convolution, before the pool.
@@ -345,7 +307,197 @@ class Conv2DOptions(_WeightOptions):
         return (
             batch,
             *self.output_size(height, width),
-            _last_size(self.output_channels, packed),
+            _last_size(self.result_channels, packed),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Conv2DOptions(_WindowOptions, _WeightOptions):
+    """Options of `GxnorConv2D`: a convolution and the max-pool after it.
+
+    The padding of the convolution contributes zeros, that of the pool
+    nothing at all. The defaults of the pool mean no pool.
+
+    Args:
+        input_channels: Channels of the input, unpacked.
+        output_channels: Channels of the output, unpacked.
+        kernel_height: Height of the kernel.
+        kernel_width: Width of the kernel.
+        stride_height: Rows from one output to the next.
+        stride_width: Columns from one output to the next.
+        dilation_height: Rows from one tap to the next.
+        dilation_width: Columns from one tap to the next.
+        pad_top: Rows of zeros above the input.
+        pad_bottom: Rows of zeros below the input.
+        pad_left: Columns of zeros left of the input.
+        pad_right: Columns of zeros right of the input.
+        pool_height: Height of the pool window.
+        pool_width: Width of the pool window.
+        pool_stride_height: Rows from one pool window to the next.
+        pool_stride_width: Columns from one pool window to the next.
+        pool_pad_top: Rows that the first windows may lie above the input,
+            < `pool_height`; likewise below, left and right.
+        pool_pad_bottom: See `pool_pad_top`.
+        pool_pad_left: See `pool_pad_top`.
+        pool_pad_right: See `pool_pad_top`.
+
+    Raises:
+        TypeError: If a value is not an int.
+        ValueError: If a value is out of range.
+
+    Example:
+    >>> options = Conv2DOptions(
+    ...     input_channels=1,
+    ...     output_channels=40,
+    ...     kernel_height=5,
+    ...     kernel_width=5,
+    ...     pool_height=2,
+    ...     pool_width=2,
+    ...     pool_stride_height=2,
+    ...     pool_stride_width=2,
+    ... )
+    >>> options.depth
+    25
+    >>> options.output_shape((1, 28, 28, 1), packed=True)
+    (1, 12, 12, 4)
+    >>> options == Conv2DOptions.from_bytes(options.to_bytes())
+    True
+    """
+
+    custom_code: ClassVar[str] = CONV_2D
+
+    @property
+    def tap_channels(self) -> int:
+        """Input channels that one output channel sees: all."""
+        return self.input_channels
+
+    @property
+    def result_channels(self) -> int:
+        """Channels of the output, unpacked."""
+        return self.output_channels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DepthwiseConv2DOptions(_WindowOptions):
+    """Options of `GxnorDepthwiseConv2D` and the max-pool after it.
+
+    Output channel c sees input channel c only.
+
+    Args:
+        channels: Channels of input and output, unpacked.
+
+    All others are those of `Conv2DOptions`.
+
+    Raises:
+        TypeError: If a value is not an int.
+        ValueError: If a value is out of range.
+
+    Example:
+    >>> options = DepthwiseConv2DOptions(
+    ...     channels=40, kernel_height=3, kernel_width=3
+    ... )
+    >>> options.depth
+    9
+    >>> options.output_shape((1, 28, 28, 4), packed=True)
+    (1, 26, 26, 4)
+    >>> options == DepthwiseConv2DOptions.from_bytes(options.to_bytes())
+    True
+    """
+
+    custom_code: ClassVar[str] = DEPTHWISE_CONV_2D
+
+    channels: int
+
+    @property
+    def tap_channels(self) -> int:
+        """Input channels that one output channel sees."""
+        return 1
+
+    @property
+    def result_channels(self) -> int:
+        """Channels of the output, unpacked."""
+        return self.channels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaxPool2DOptions(_Options):
+    """Options of `GxnorMaxPool2D`. Its padding contributes nothing at all.
+
+    Args:
+        channels: Channels of input and output, unpacked.
+        pool_height: Height of the window.
+        pool_width: Width of the window.
+        stride_height: Rows from one window to the next.
+        stride_width: Columns from one window to the next.
+        pad_top: Rows that the first windows may lie above the input,
+            < `pool_height`; likewise below, left and right.
+        pad_bottom: See `pad_top`.
+        pad_left: See `pad_top`.
+        pad_right: See `pad_top`.
+
+    Raises:
+        TypeError: If a value is not an int.
+        ValueError: If a value is out of range.
+
+    Example:
+    >>> options = MaxPool2DOptions(
+    ...     channels=40,
+    ...     pool_height=2,
+    ...     pool_width=2,
+    ...     stride_height=2,
+    ...     stride_width=2,
+    ... )
+    >>> options.output_shape((1, 28, 28, 4))
+    (1, 14, 14, 4)
+    >>> options == MaxPool2DOptions.from_bytes(options.to_bytes())
+    True
+    """
+
+    custom_code: ClassVar[str] = MAX_POOL_2D
+
+    channels: int
+    pool_height: int
+    pool_width: int
+    stride_height: int
+    stride_width: int
+    pad_top: int = 0
+    pad_bottom: int = 0
+    pad_left: int = 0
+    pad_right: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the padding."""
+        super().__post_init__()
+        _check_pool_padding(self, "pad_")
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """Computes the shape of the output tensor.
+
+        Args:
+            input_shape: `(batch, height, width, words)`.
+
+        Returns:
+            The same with the height and width of the output.
+
+        Raises:
+            ValueError: If the pool does not fit.
+        """
+        batch, height, width, words = input_shape
+        return (
+            batch,
+            _positions(
+                f"{self.custom_code}: the pool window",
+                height + self.pad_top + self.pad_bottom,
+                self.pool_height,
+                self.stride_height,
+            ),
+            _positions(
+                f"{self.custom_code}: the pool window",
+                width + self.pad_left + self.pad_right,
+                self.pool_width,
+                self.stride_width,
+            ),
+            words,
         )
 
 
@@ -462,6 +614,24 @@ def _with_last_size(
             f"input_shape={tuple(shape)}"
         )
     return (*shape[:-1], after)
+
+
+def _check_pool_padding(options: Any, prefix: str) -> None:
+    """Checks that every window of a pool sees the input."""
+    for side, window in (
+        ("top", "height"),
+        ("bottom", "height"),
+        ("left", "width"),
+        ("right", "width"),
+    ):
+        pad = getattr(options, f"{prefix}{side}")
+        size = getattr(options, f"pool_{window}")
+        if pad >= size:
+            raise ValueError(
+                f"{options.custom_code}: `{prefix}{side}` must be < "
+                f"`pool_{window}`, or a window would lie outside the input. "
+                f"Received: {prefix}{side}={pad}, pool_{window}={size}"
+            )
 
 
 def _positions(what: str, size: int, extent: int, stride: int) -> int:

@@ -99,9 +99,7 @@ def _chosen(
             parser.error(
                 f"--workloads: choose from {', '.join(known)}. Received: {name}"
             )
-    options.densities = _numbers(
-        parser, "densities", options.densities, float
-    )
+    options.densities = _numbers(parser, "densities", options.densities, float)
     if not all(0 < density <= 1 for density in options.densities):
         parser.error(
             f"--densities must be in (0, 1]. Received: {options.densities}"
@@ -190,9 +188,7 @@ def _bind(threads: int) -> None:
         os.sched_setaffinity(0, usable[:threads])
 
 
-_ALL = (
-    os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
-)
+_ALL = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
 
 
 def table(rows: Sequence[Row], header: bool = True) -> str:

@@ -11,7 +11,9 @@ import numpy as np
 from .. import packing
 from ..op_schema import (
     Conv2DOptions,
+    DepthwiseConv2DOptions,
     FullyConnectedOptions,
+    MaxPool2DOptions,
     PackOptions,
     UnpackOptions,
 )
@@ -93,6 +95,32 @@ class CustomLowering(BuiltinLowering):
         self.dilate(op, self.packed(op.inputs[0]), index, np.int32, words)
         self.set_form(op.output, "packed", index)
 
+    def write_max_pool(self, op: SimpleOp) -> None:
+        """A max-pool, of words as well."""
+        window = op.window
+        if window is None or not self._only_packed(op):
+            super().write_max_pool(op)
+            return
+        options = MaxPool2DOptions(
+            channels=op.output.shape[-1],
+            pool_height=window.size[0],
+            pool_width=window.size[1],
+            stride_height=window.strides[0],
+            stride_width=window.strides[1],
+            pad_top=window.padding[0],
+            pad_bottom=window.padding[1],
+            pad_left=window.padding[2],
+            pad_right=window.padding[3],
+        )
+        index = self._packed_tensor(op.output.name, op.output.shape)
+        self.builder.custom(
+            options.custom_code,
+            [self.packed(op.inputs[0])],
+            [index],
+            options.to_bytes(),
+        )
+        self.set_form(op.output, "packed", index)
+
     def write_concatenate(self, op: SimpleOp) -> None:
         """Joins channels, of words where their groups are full."""
         full = all(t.shape[-1] % 32 == 0 for t in op.inputs[:-1])
@@ -164,7 +192,9 @@ class CustomLowering(BuiltinLowering):
         words = 2 * packing.groups_for(shape[-1])
         return self.new_tensor(name, (*shape[:-1], words), np.int32)
 
-    def _options(self, op: DiscreteOp) -> Conv2DOptions | FullyConnectedOptions:
+    def _options(
+        self, op: DiscreteOp
+    ) -> Conv2DOptions | DepthwiseConv2DOptions | FullyConnectedOptions:
         outputs, channels = op.kernel.shape[0], op.kernel.shape[3]
         if op.fully_connected:
             return FullyConnectedOptions(
@@ -174,34 +204,44 @@ class CustomLowering(BuiltinLowering):
         pool = Window((1, 1))
         if op.pool is not None and op.thresholds is not None:
             pool = op.pool if len(op.thresholds.steps) <= 2 else pool
+        shape = {
+            "kernel_height": window.size[0],
+            "kernel_width": window.size[1],
+            "stride_height": window.strides[0],
+            "stride_width": window.strides[1],
+            "dilation_height": window.dilation[0],
+            "dilation_width": window.dilation[1],
+            "pad_top": window.padding[0],
+            "pad_bottom": window.padding[1],
+            "pad_left": window.padding[2],
+            "pad_right": window.padding[3],
+            "pool_height": pool.size[0],
+            "pool_width": pool.size[1],
+            "pool_stride_height": pool.strides[0],
+            "pool_stride_width": pool.strides[1],
+            "pool_pad_top": pool.padding[0],
+            "pool_pad_bottom": pool.padding[1],
+            "pool_pad_left": pool.padding[2],
+            "pool_pad_right": pool.padding[3],
+        }
+        if op.depthwise:
+            return DepthwiseConv2DOptions(channels=outputs, **shape)
         return Conv2DOptions(
-            input_channels=channels,
-            output_channels=outputs,
-            kernel_height=window.size[0],
-            kernel_width=window.size[1],
-            stride_height=window.strides[0],
-            stride_width=window.strides[1],
-            dilation_height=window.dilation[0],
-            dilation_width=window.dilation[1],
-            pad_top=window.padding[0],
-            pad_bottom=window.padding[1],
-            pad_left=window.padding[2],
-            pad_right=window.padding[3],
-            pool_height=pool.size[0],
-            pool_width=pool.size[1],
-            pool_stride_height=pool.strides[0],
-            pool_stride_width=pool.strides[1],
-            pool_pad_top=pool.padding[0],
-            pool_pad_bottom=pool.padding[1],
-            pool_pad_left=pool.padding[2],
-            pool_pad_right=pool.padding[3],
+            input_channels=channels, output_channels=outputs, **shape
         )
 
 
 def _has_gated_form(op: DiscreteOp) -> bool:
     """Whether a gated-XNOR op can compute it."""
+    # One output of each channel of an image, of states that can be packed.
+    depthwise = (
+        op.depthwise
+        and not op.fully_connected
+        and len(op.kernel) == op.groups
+        and op.input.peak == 1
+    )
     return (
-        op.groups == 1
+        (op.groups == 1 or depthwise)
         and int(np.abs(op.kernel.astype(np.int64)).max()) <= 1
         and op.depth <= packing.MAX_DEPTH
         and (op.thresholds is not None or not op.output.is_states)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All kernels of this processor in the interpreter: they must not differ."""
 
+import dataclasses
 import threading
 from typing import Any
 
@@ -8,12 +9,21 @@ import numpy as np
 import pytest
 from ai_edge_litert import interpreter as litert
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from export import delegate, packing, reference
+from export.flatbuffer_builder import ModelBuilder
 from export.op_schema import Conv2DOptions
 from export.program import Window
 from tests.export import helpers
 
+NO_POOL = {
+    f"pool_{name}": int(not name.startswith("pad"))
+    for name in (
+        *("height", "width", "stride_height", "stride_width"),
+        *("pad_top", "pad_bottom", "pad_left", "pad_right"),
+    )
+}
 KERNELS = ("reference", *delegate.get_kernels())
 MANY = settings(
     max_examples=60,
@@ -92,6 +102,45 @@ def test_sums_are_those_of_the_reference(
         helpers.one_op_model(problem, ternary=False), gxnor, num_threads=2
     )
     np.testing.assert_array_equal(run(started, problem.input), sums)
+
+
+@MANY
+@given(problem=helpers.problems(packed=True), ternary=st.booleans())
+def test_depthwise(gxnor: Any, problem: helpers.Problem, ternary: bool) -> None:
+    if not ternary:
+        options = dataclasses.replace(problem.options, **NO_POOL)
+        problem = dataclasses.replace(problem, options=options)
+    depthwise = helpers.make_depthwise(problem)
+    full, options = depthwise.full, depthwise.options
+    expected = packing.pack_activations(full.states) if ternary else full.sums
+    model = helpers.custom_op_model(
+        custom_code=options.custom_code,
+        options=options.to_bytes(),
+        input_shape=(None, *full.input.shape[1:]),
+        output_shape=(None, *expected.shape[1:]),
+        weights=packing.pack_weights(depthwise.weights),
+        thresholds=depthwise.thresholds if ternary else None,
+        input_dtype=np.int32,
+    )
+    started = start(model, gxnor, num_threads=2)
+    np.testing.assert_array_equal(run(started, full.input), expected)
+    np.testing.assert_array_equal(run(started, full.input[:1]), expected[:1])
+
+
+@MANY
+@given(problem=helpers.problems(packed=True))
+def test_max_pool(gxnor: Any, problem: helpers.Problem) -> None:
+    states = np.sign(problem.sums).astype(np.int8)
+    options = helpers.max_pool_options(problem.options)
+    pooled = reference.max_pool(states, window(problem.options, "pool"))
+    words = packing.pack_activations(states)
+    expected = packing.pack_activations(pooled)
+    builder = ModelBuilder()
+    x = builder.tensor("x", (None, *words.shape[1:]), np.int32)
+    y = builder.tensor("y", (None, *expected.shape[1:]), np.int32)
+    builder.custom(options.custom_code, [x], [y], options.to_bytes())
+    started = start(builder.finish({"x": x}, {"y": y}), gxnor)
+    np.testing.assert_array_equal(run(started, words), expected)
 
 
 def wide_problem(batch: int, size: int = 1) -> helpers.Problem:

@@ -172,6 +172,69 @@ def make_problem(
     return Problem(options, x, weights, high, low, packed)
 
 
+def max_pool_options(
+    options: op_schema.Conv2DOptions,
+) -> op_schema.MaxPool2DOptions:
+    """The pool of a convolution as an op of its own."""
+    return op_schema.MaxPool2DOptions(
+        channels=options.output_channels,
+        pool_height=options.pool_height,
+        pool_width=options.pool_width,
+        stride_height=options.pool_stride_height,
+        stride_width=options.pool_stride_width,
+        pad_top=options.pool_pad_top,
+        pad_bottom=options.pool_pad_bottom,
+        pad_left=options.pool_pad_left,
+        pad_right=options.pool_pad_right,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DepthwiseProblem:
+    """A depthwise op, and the convolution that computes the same.
+
+    Attributes:
+        full: The convolution; weights of other channels are 0.
+        weights: int8 `(channels, kernel_height, kernel_width, 1)`.
+        thresholds: Its thresholds tensor.
+    """
+
+    full: Problem
+    weights: npt.NDArray[np.int8]
+    thresholds: npt.NDArray[np.int32]
+
+    @property
+    def options(self) -> op_schema.DepthwiseConv2DOptions:
+        """The options of the op."""
+        values = dataclasses.asdict(self.full.options)
+        del values["output_channels"]
+        return op_schema.DepthwiseConv2DOptions(
+            channels=values.pop("input_channels"), **values
+        )
+
+
+def make_depthwise(problem: Problem) -> DepthwiseProblem:
+    """Makes a depthwise problem of a packed one: its first channels."""
+    channels = min(problem.x.shape[3], len(problem.weights))
+    options = dataclasses.replace(
+        problem.options, input_channels=channels, output_channels=channels
+    )
+    own = np.arange(channels)
+    weights = np.zeros_like(problem.weights[:channels, :, :, :channels])
+    weights[own, :, :, own] = problem.weights[own, :, :, own]
+    taps = options.kernel_height * options.kernel_width
+    low = problem.low[:channels].clip(-taps, taps + 1)
+    high = problem.high[:channels].clip(-taps, taps + 1)
+    full = Problem(
+        options, problem.x[..., :channels].copy(), weights, high, low, True
+    )
+    return DepthwiseProblem(
+        full,
+        weights[own, :, :, own][..., None],
+        packing.pack_thresholds(high, low, taps),
+    )
+
+
 @st.composite
 def problems(
     draw: st.DrawFn, *, packed: bool | None = None, pool: bool = True

@@ -53,6 +53,19 @@ class PackParams(ctypes.Structure):
     _fields_ = [("positions", ctypes.c_int32), ("channels", ctypes.c_int32)]
 
 
+class MaxPoolParams(ctypes.Structure):
+    """`gxnor_max_pool2d_params`."""
+
+    _fields_ = [
+        (name, ctypes.c_int32)
+        for name in (
+            "batches", "input_height", "input_width", "channels",
+            "pool_height", "pool_width", "stride_height", "stride_width",
+            "pad_top", "pad_bottom", "pad_left", "pad_right",
+        )
+    ]  # fmt: skip
+
+
 class Shape(ctypes.Structure):
     """`gxnor_conv2d_shape`."""
 
@@ -139,6 +152,57 @@ def test_ternary_output(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
 def test_sums(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
     sums = run(kernels, problem, ternary=False)
     np.testing.assert_array_equal(sums, problem.sums)
+
+
+@MANY
+@given(problem=helpers.problems(packed=True))
+def test_depthwise(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
+    depthwise = helpers.make_depthwise(problem)
+    full = depthwise.full
+    expected = packing.pack_activations(full.states)
+    output = np.empty_like(expected)
+    arrays = [
+        full.input,
+        packing.pack_weights(depthwise.weights),
+        depthwise.thresholds,
+        output,
+    ]
+    status = kernels.gxnor_depthwise_conv2d_t2_t2(
+        ctypes.byref(params_of(full)), *map(pointer, arrays)
+    )
+    assert status == OK
+    np.testing.assert_array_equal(output, expected)
+
+
+@MANY
+@given(problem=helpers.problems(packed=True, pool=False))
+def test_depthwise_sums(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
+    depthwise = helpers.make_depthwise(problem)
+    full = depthwise.full
+    output = np.empty_like(full.sums)
+    arrays = [full.input, packing.pack_weights(depthwise.weights), output]
+    status = kernels.gxnor_depthwise_conv2d_t2_s32(
+        ctypes.byref(params_of(full)), *map(pointer, arrays)
+    )
+    assert status == OK
+    np.testing.assert_array_equal(output, full.sums)
+
+
+@MANY
+@given(problem=helpers.problems(packed=True))
+def test_max_pool(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
+    sums = problem.sums
+    states = (sums >= problem.high).astype(np.int8)
+    states -= (sums < problem.low).astype(np.int8)
+    options = helpers.max_pool_options(problem.options)
+    params = MaxPoolParams(*states.shape, *dataclasses.astuple(options)[1:])
+    expected = packing.pack_activations(problem.states)
+    arrays = [packing.pack_activations(states), np.empty_like(expected)]
+    status = kernels.gxnor_max_pool2d_t2(
+        ctypes.byref(params), *map(pointer, arrays)
+    )
+    assert status == OK
+    np.testing.assert_array_equal(arrays[1], expected)
 
 
 @MANY

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from export import op_schema, packing
 from export.op_schema import (
     Conv2DOptions,
+    DepthwiseConv2DOptions,
     FullyConnectedOptions,
+    MaxPool2DOptions,
     PackOptions,
     UnpackOptions,
 )
@@ -21,6 +23,10 @@ from tests.export import helpers
 RUNTIME = pathlib.Path(op_schema.__file__).parent / "runtime"
 CONV = Conv2DOptions(
     input_channels=3, output_channels=40, kernel_height=3, kernel_width=2
+)
+DEPTHWISE = DepthwiseConv2DOptions(channels=40, kernel_height=3, kernel_width=2)
+MAX_POOL = MaxPool2DOptions(
+    channels=40, pool_height=3, pool_width=2, stride_height=2, stride_width=1
 )
 FULLY_CONNECTED = FullyConnectedOptions(input_channels=40, output_channels=10)
 PACK = PackOptions(channels=40)
@@ -144,18 +150,27 @@ def test_output_shape_is_that_of_the_convolution(
 
 def test_runtime_has_the_same_options() -> None:
     source = (RUNTIME / "tflite" / "op_options.c").read_text()
+    shared = re.search(r"#define WINDOW_AND_POOL(.*?)\n\n", source, re.S)
+    assert shared is not None
     for table, options in (
         ("kConv2dOptions", CONV),
+        ("kDepthwiseOptions", DEPTHWISE),
+        ("kMaxPoolOptions", MAX_POOL),
         ("kFullyConnectedOptions", FULLY_CONNECTED),
         ("kPackOptions", PACK),
         ("kPackOptions", UNPACK),
     ):
         text = re.search(rf"{table}\[\] = {{(.*?)}};", source, re.S)
         assert text is not None
-        found = dict(
-            (name, 0 if kind == "PAD" else 1)
-            for kind, name in re.findall(r"(SIZE|PAD)\((\w+)\)", text[1])
-        )
+        entries = text[1].replace("WINDOW_AND_POOL", shared[1])
+        found = {
+            name: 0 if kind == "PAD" else 1
+            for kind, name in re.findall(r"(SIZE|PAD)\((\w+)\)", entries)
+        }
+        found |= {
+            name: int(least)
+            for name, least in re.findall(r'{"(\w+)",[^}]*, (\d)}', entries)
+        }
         fields = [field.name for field in dataclasses.fields(options)]
         assert found == {name: 0 if "pad_" in name else 1 for name in fields}
     assert f"kVersion = {op_schema.VERSION}" in source
@@ -165,7 +180,8 @@ def test_runtime_has_the_same_ops() -> None:
     source = (RUNTIME / "tflite" / "op_options.c").read_text()
     names = re.findall(r'strcmp\(name, "(\w+)"\)', source)
     assert sorted(names) == sorted(op_schema.CUSTOM_CODES)
-    codes = [o.custom_code for o in (CONV, FULLY_CONNECTED, PACK, UNPACK)]
+    kinds = (CONV, DEPTHWISE, FULLY_CONNECTED, MAX_POOL, PACK, UNPACK)
+    codes = [options.custom_code for options in kinds]
     assert sorted(codes) == sorted(op_schema.CUSTOM_CODES)
 
 
@@ -195,6 +211,58 @@ def test_wrong_options(
 ) -> None:
     with pytest.raises(error, match=text):
         dataclasses.replace(CONV, **changes)
+
+
+@given(problem=helpers.problems(packed=True))
+def test_depthwise_options(problem: helpers.Problem) -> None:
+    values = dataclasses.asdict(problem.options)
+    channels = values.pop("input_channels")
+    del values["output_channels"]
+    options = DepthwiseConv2DOptions(channels=channels, **values)
+    assert DepthwiseConv2DOptions.from_bytes(options.to_bytes()) == options
+    assert options.depth * channels == problem.options.depth
+    full = dataclasses.replace(problem.options, output_channels=channels)
+    for packed in (False, True):
+        assert options.output_shape(
+            problem.input.shape, packed=packed
+        ) == full.output_shape(problem.input.shape, packed=packed)
+
+
+@given(problem=helpers.problems(packed=True))
+def test_max_pool_options(problem: helpers.Problem) -> None:
+    options = helpers.max_pool_options(problem.options)
+    assert MaxPool2DOptions.from_bytes(options.to_bytes()) == options
+    height, width = problem.sums.shape[1:3]
+    assert options.output_shape((2, height, width, 4)) == (
+        2,
+        *problem.states.shape[1:3],
+        4,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        ({"channels": 0}, ValueError, "`channels` must be in 1..2"),
+        ({"pad_top": 3}, ValueError, "pad_top=3, pool_height=3"),
+        ({"pad_right": -1}, ValueError, "Received: pad_right=-1"),
+        ({"stride_width": 1.0}, TypeError, "Received: stride_width=1.0"),
+    ],
+)
+def test_wrong_max_pool_options(
+    changes: dict[str, int], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=f"GxnorMaxPool2D: .*{text}"):
+        dataclasses.replace(MAX_POOL, **changes)
+
+
+def test_wrong_depthwise_options() -> None:
+    with pytest.raises(ValueError, match=r"must be <= .*5000 \* 5000 \* 1 = "):
+        dataclasses.replace(DEPTHWISE, kernel_height=5000, kernel_width=5000)
+    with pytest.raises(ValueError, match="pool_pad_left=1, pool_width=1"):
+        dataclasses.replace(DEPTHWISE, pool_pad_left=1)
+    with pytest.raises(ValueError, match="the pool window must fit"):
+        MAX_POOL.output_shape((1, 2, 2, 4))
 
 
 def test_what_does_not_fit() -> None:

@@ -6,9 +6,9 @@
 #include <stdarg.h>
 
 #include "check.h"
+#include "depthwise_problem.h"
 #include "op_internal.h"
 #include "options_writer.h"
-#include "problem.h"
 
 enum { kInput, kWeights, kThresholds, kOutput, kTensors };
 enum { kMaxRank = 5 };
@@ -425,6 +425,147 @@ static void test_damaged_options(void) {
   free_problem(&p);
 }
 
+/* ---- GxnorDepthwiseConv2D and GxnorMaxPool2D ---- */
+
+static const entry kMaxPoolEntries[] = {
+    {"channels", 40},  {"pad_bottom", 1},    {"pad_left", 0},
+    {"pad_right", 1},  {"pad_top", 0},       {"pool_height", 3},
+    {"pool_width", 2}, {"stride_height", 2}, {"stride_width", 1},
+    {"version", 1},
+};
+enum {
+  kMaxPoolEntryCount = sizeof kMaxPoolEntries / sizeof kMaxPoolEntries[0]
+};
+
+/* A pool of 40 channels at 6x5, 2 images. */
+static void make_max_pool_runtime(runtime* r) {
+  const int32_t input[] = {2, 6, 5, 4}, nothing[] = {1, 1, 1, 1};
+  uint32_t* const words = allocate(2 * 6 * 5 * 4, sizeof *words);
+  uint32_t seed = 1;
+  for (size_t i = 0; i < 2 * 6 * 5 * 4; i += 2) {
+    words[i] = next_random(&seed);
+    words[i + 1] = next_random(&seed) & ~words[i];
+  }
+  start_runtime(r, "GxnorMaxPool2D", 1, kMaxPoolEntries, kMaxPoolEntryCount);
+  set_tensor(r, kInput, kTfLiteInt32, words, 0, 4, input);
+  set_tensor(r, kOutput, kTfLiteInt32, NULL, 0, 4, nothing);
+}
+
+static void test_max_pool(void) {
+  const gxnor_max_pool2d_params params = {2, 6, 5, 40, 3, 2, 2, 1, 0, 1, 0, 1};
+  uint32_t expected[2 * 3 * 5 * 4];
+  runtime r;
+  TfLiteNode node;
+  make_max_pool_runtime(&r);
+  CHECK_EQ(start(&r, &node), kTfLiteOk);
+  CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
+  CHECK_EQ(gxnor_max_pool2d_t2(&params, r.tensors[kInput].data, expected),
+           GXNOR_OK);
+  CHECK_EQ(r.tensors[kOutput].bytes, sizeof expected);
+  CHECK(memcmp(r.tensors[kOutput].data, expected, sizeof expected) == 0);
+  r.kernel.free(&r.context, node.user_data);
+  check_damaged_options(&r);
+  free_runtime(&r);
+}
+
+/* The default problem with 33 channels, two images. */
+static void make_depthwise_runtime(runtime* r, const depthwise_problem* p,
+                                   bool ternary) {
+  const gxnor_conv2d_params* const q = &p->full.params;
+  const gxnor_conv2d_shape* const s = &p->narrow.shape;
+  const int32_t input[] = {q->batches, q->input_height, q->input_width, 4};
+  const int32_t weights[] = {s->output_groups, s->depth + 1, 2};
+  const int32_t sliced[] = {s->output_groups, s->planes, 2};
+  const int32_t nothing[] = {1, 1, 1, 1};
+  entry entries[kConv2dEntryCount];
+  size_t count = 0;
+  for (size_t i = 0; i < kConv2dEntryCount; ++i) {
+    if (strcmp(kConv2dEntries[i].key, "output_channels") == 0) continue;
+    entries[count] = kConv2dEntries[i];
+    if (strcmp(entries[count].key, "input_channels") == 0) {
+      entries[count].key = "channels";
+      entries[count].value = 33;
+    }
+    ++count;
+  }
+  start_runtime(r, "GxnorDepthwiseConv2D", ternary ? 3 : 2, entries, count);
+  set_tensor(r, kInput, kTfLiteInt32, pack_input(&p->full), 0, 4, input);
+  set_tensor(r, kWeights, kTfLiteInt32, pack_weights(&p->narrow), 1, 3,
+             weights);
+  set_tensor(r, kThresholds, kTfLiteInt32, pack_thresholds(&p->narrow), 1, 3,
+             sliced);
+  set_tensor(r, kOutput, kTfLiteInt32, NULL, 0, 4, nothing);
+}
+
+static depthwise_problem default_depthwise_problem(void) {
+  gxnor_conv2d_params params = default_params(33, 33);
+  params.batches = 2;
+  return make_depthwise_problem(params, 1);
+}
+
+static void test_depthwise(void) {
+  depthwise_problem p = default_depthwise_problem();
+  for (int ternary = 0; ternary < 2; ++ternary) {
+    size_t size = count_sums(&p.full);
+    void* const packed =
+        pack_states(p.full.states, count_outputs(&p.full) / 33, 33, &size);
+    const void* const expected = ternary ? packed : (void*)p.full.sums;
+    runtime r;
+    TfLiteNode node;
+    if (!ternary) size = count_sums(&p.full);
+    make_depthwise_runtime(&r, &p, ternary);
+    CHECK_EQ(start(&r, &node), kTfLiteOk);
+    CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
+    CHECK_EQ(r.tensors[kOutput].bytes, size * sizeof(int32_t));
+    CHECK(memcmp(r.tensors[kOutput].data, expected, size * sizeof(int32_t)) ==
+          0);
+    r.kernel.free(&r.context, node.user_data);
+    if (ternary) check_damaged_options(&r);
+    free_runtime(&r);
+    free(packed);
+  }
+  free_depthwise_problem(&p);
+}
+
+static void rank_3(runtime* r) { r->dims[kInput].size = 3; }
+static void wrong_words(runtime* r) { r->dims[kInput].data[3] = 6; }
+static void many_images(runtime* r) { r->dims[kInput].data[0] = INT32_MAX; }
+static void int8_data(runtime* r) { r->tensors[kInput].type = kTfLiteInt8; }
+
+/* What both ops refuse, and what one with weights does. */
+static void test_image_refusals(void) {
+  static const struct {
+    void (*change)(runtime*);
+    const char* text;
+  } kCases[] = {
+      {rank_3, "(batch, height, width, channels); received (2, 6, 5)"},
+      {no_dims, "(batch, height, width, channels); received ()"},
+      {empty_batch, ">= 1; received (0, 6, 5, 4)"},
+      {wrong_words, "must be 4, for option `channels` is"},
+      {many_images, "2^31 - 1 elements; received batch 2147483647"},
+      {int8_data, "must be int32; received TfLiteType 9"},
+      {int8_output, "must be int32; received TfLiteType 2"},
+      {constant_output, "the output is a constant; the file is damaged"},
+      {both_planes, "record 0 of weight group 0 is {0x"},
+      {unused_threshold, "lane 5 of threshold group 1 has high"},
+      {uint8_weights, "must be int32; received TfLiteType 2, 3, 2 and 2"},
+  };
+  depthwise_problem p = default_depthwise_problem();
+  for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i) {
+    runtime r;
+    make_depthwise_runtime(&r, &p, true);
+    kCases[i].change(&r);
+    check_refused(&r, kCases[i].text);
+    free_runtime(&r);
+    if (i >= 8) continue;
+    make_max_pool_runtime(&r);
+    kCases[i].change(&r);
+    check_refused(&r, kCases[i].text);
+    free_runtime(&r);
+  }
+  free_depthwise_problem(&p);
+}
+
 /* ---- GxnorPack and GxnorUnpack ---- */
 
 static const entry kPackEntries[] = {{"channels", 33}, {"version", 1}};
@@ -618,6 +759,9 @@ int main(void) {
     test_plain_thresholds();
     test_absent_thresholds();
     test_damaged_options();
+    test_depthwise();
+    test_max_pool();
+    test_image_refusals();
     CHECK_EQ(gxnor_memory_total(), 0);
     name = gxnor_host_kernels_name(count++);
   } while (name != NULL);

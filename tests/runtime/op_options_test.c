@@ -18,6 +18,9 @@ static bool read(gxnor_op op, const entry* entries, size_t count,
 static void test_names(void) {
   CHECK_EQ(gxnor_op_from_name("GxnorConv2D"), GXNOR_OP_CONV_2D);
   CHECK_EQ(gxnor_op_from_name("GxnorFullyConnected"), GXNOR_OP_FULLY_CONNECTED);
+  CHECK_EQ(gxnor_op_from_name("GxnorDepthwiseConv2D"),
+           GXNOR_OP_DEPTHWISE_CONV_2D);
+  CHECK_EQ(gxnor_op_from_name("GxnorMaxPool2D"), GXNOR_OP_MAX_POOL_2D);
   CHECK_EQ(gxnor_op_from_name("GxnorPack"), GXNOR_OP_PACK);
   CHECK_EQ(gxnor_op_from_name("GxnorUnpack"), GXNOR_OP_UNPACK);
   CHECK_EQ(gxnor_op_from_name("GxnorConv2"), GXNOR_OP_UNKNOWN);
@@ -82,6 +85,48 @@ static void test_conv2d(void) {
   CHECK_EQ(p->pool_width, 27);
   CHECK_EQ(p->stride_height, 28);
   CHECK_EQ(p->stride_width, 29);
+}
+
+/* The same options, but one number of channels. */
+static void test_depthwise(void) {
+  entry entries[kConv2dEntryCount];
+  gxnor_op_params params, expected;
+  char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
+  size_t count = 0;
+  for (size_t i = 0; i < kConv2dEntryCount; ++i) {
+    const char* const key = kConv2dEntries[i].key;
+    if (strcmp(key, "output_channels") == 0) continue;
+    entries[count] = kConv2dEntries[i];
+    if (strcmp(key, "input_channels") == 0) entries[count].key = "channels";
+    ++count;
+  }
+  CHECK(read(GXNOR_OP_DEPTHWISE_CONV_2D, entries, count, &params, message));
+  CHECK(read(GXNOR_OP_CONV_2D, kConv2dEntries, kConv2dEntryCount, &expected,
+             message));
+  expected.conv2d.output_channels = expected.conv2d.input_channels;
+  CHECK(memcmp(&params, &expected, sizeof params) == 0);
+  CHECK(!read(GXNOR_OP_DEPTHWISE_CONV_2D, kConv2dEntries, kConv2dEntryCount,
+              &params, message));
+  CHECK(strstr(message, "`input_channels` is unknown") != NULL);
+}
+
+static void test_max_pool(void) {
+  static const entry kEntries[] = {
+      {"channels", 40},  {"pad_bottom", 5},    {"pad_left", 6},
+      {"pad_right", 7},  {"pad_top", 4},       {"pool_height", 8},
+      {"pool_width", 9}, {"stride_height", 2}, {"stride_width", 3},
+      {"version", 1},
+  };
+  enum { kCount = sizeof kEntries / sizeof kEntries[0] };
+  const gxnor_max_pool2d_params expected = {0, 0, 0, 40, 8, 9,
+                                            2, 3, 4, 5,  6, 7};
+  gxnor_op_params params;
+  char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
+  CHECK(read(GXNOR_OP_MAX_POOL_2D, kEntries, kCount, &params, message));
+  CHECK(memcmp(&params.max_pool2d, &expected, sizeof expected) == 0);
+  CHECK(
+      !read(GXNOR_OP_MAX_POOL_2D, kEntries + 1, kCount - 1, &params, message));
+  CHECK(strstr(message, "`channels` is missing") != NULL);
 }
 
 /* Checks that options are refused with a message that has the given text. */
@@ -165,6 +210,8 @@ int main(void) {
   test_fully_connected();
   test_pack();
   test_conv2d();
+  test_depthwise();
+  test_max_pool();
   test_missing();
   test_range();
   test_other_maps();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "gxnor/depthwise_conv2d.h"
+
 #include <string.h>
 
-#include "gxnor/depthwise_conv2d.h"
 #include "gxnor_conv2d_internal.h"
 #include "host_depthwise_conv2d.h"
 #include "kernels.h"
@@ -140,8 +141,8 @@ static void group_task(void* argument, int32_t index) {
   split_input(plan, c->input + batch * input_words + 2 * group, plus, minus);
   for (int32_t y = 0; y < s->conv_height; ++y) {
     const size_t first = (size_t)y * (size_t)p->stride_height * plan->row_words;
-    const size_t position = (batch * (size_t)s->conv_height + (size_t)y) *
-                            (size_t)s->conv_width;
+    const size_t position =
+        (batch * (size_t)s->conv_height + (size_t)y) * (size_t)s->conv_width;
     row.plus = plus + first;
     row.minus = minus + first;
     if (plan->s32_output) {

@@ -120,9 +120,8 @@ static KERNEL_TARGET void compare(const int32_t* sums,
 #define MAJORITY(a, b, c) (((a) & (b)) | (((a) ^ (b)) & (c)))
 #define OR_AND(a, b, c) ((a) | ((b) & (c)))
 #define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
-#include "kernels_events.h"
-
 #include "kernels_depthwise.h"
+#include "kernels_events.h"
 
 static bool is_supported(void) {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");

@@ -104,9 +104,8 @@ static KERNEL_TARGET void compare(const int32_t* sums,
 #define MAJORITY(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xE8)
 #define OR_AND(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xF8)
 #define BELOW(t, b, s) _mm512_ternarylogic_epi64(t, b, s, 0xD4)
-#include "kernels_events.h"
-
 #include "kernels_depthwise.h"
+#include "kernels_events.h"
 
 static bool is_supported(void) {
   return __builtin_cpu_supports("avx512bw") &&

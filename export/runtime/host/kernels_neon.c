@@ -47,9 +47,8 @@ static inline void store_difference(int32_t* sums, uint32x4_t gates,
 #define MAJORITY(a, b, c) vbslq_u32((a) ^ (b), c, a)
 #define OR_AND(a, b, c) ((a) | ((b) & (c)))
 #define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
-#include "kernels_events.h"
-
 #include "kernels_depthwise.h"
+#include "kernels_events.h"
 
 static bool is_supported(void) { return true; }
 

@@ -35,9 +35,8 @@ static inline uint64_t count_bits(uint64_t word) {
 #define MAJORITY(a, b, c) (((a) & (b)) | (((a) ^ (b)) & (c)))
 #define OR_AND(a, b, c) ((a) | ((b) & (c)))
 #define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
-#include "kernels_events.h"
-
 #include "kernels_depthwise.h"
+#include "kernels_events.h"
 
 static bool is_supported(void) { return true; }
 

@@ -262,7 +262,8 @@ void gxnor_host_conv2d_run(const gxnor_host_conv2d* plan, const void* input,
   c.padded = memory;
   c.output = output;
   c.states = pool ? (uint32_t*)(void*)(memory + plan->states_offset) : output;
-  if (run_tasks == NULL || !is_worth_threads(plan)) run_tasks = gxnor_host_run_here;
+  if (run_tasks == NULL || !is_worth_threads(plan))
+    run_tasks = gxnor_host_run_here;
   if (plan->blocks > 0) {
     run_events(&c, (uint32_t*)(void*)(memory + plan->events_offset), run_tasks,
                runner);

@@ -3,7 +3,7 @@
 #ifndef GXNOR_OP_INTERNAL_H_
 #define GXNOR_OP_INTERNAL_H_
 
-#include "host_conv2d.h"
+#include "host_depthwise_conv2d.h"
 #include "memory.h"
 #include "op_options.h"
 #include "tflite_abi.h"
@@ -35,8 +35,12 @@ typedef struct gxnor_op_node {
   int32_t inputs[kGxnorMaxInputs]; /* kTfLiteOptionalTensor: absent. */
   int32_t output;                  /* Likewise, if Init failed. */
   gxnor_op_params params;          /* Complete after Prepare. */
-  gxnor_host_conv2d plan;          /* Of a convolution with packed weights. */
-  gxnor_memory packed;             /* Empty: there are no packed weights. */
+  bool on_host; /* Whether there is a plan for the host's kernels. */
+  union {
+    gxnor_host_conv2d conv2d; /* Of a fully connected op, too. */
+    gxnor_host_depthwise_conv2d depthwise;
+  } plan;
+  gxnor_memory packed; /* Weights, if the plan has them packed. */
   gxnor_memory scratch;
   char message[GXNOR_OPTIONS_MESSAGE_SIZE]; /* What Init found, or "". */
 } gxnor_op_node;
@@ -57,6 +61,12 @@ struct gxnor_op_family {
 /* GxnorConv2D and GxnorFullyConnected. */
 extern const gxnor_op_family gxnor_op_conv_family;
 
+/* GxnorDepthwiseConv2D. */
+extern const gxnor_op_family gxnor_op_depthwise_family;
+
+/* GxnorMaxPool2D. */
+extern const gxnor_op_family gxnor_op_max_pool_family;
+
 /* GxnorPack and GxnorUnpack. */
 extern const gxnor_op_family gxnor_op_pack_family;
 
@@ -76,6 +86,23 @@ TfLiteStatus gxnor_op_resize_output(TfLiteContext* context,
                                     const int32_t* leading,
                                     int32_t leading_count, int32_t last);
 
+/* Resizes the scratch buffer. */
+TfLiteStatus gxnor_op_resize_scratch(TfLiteContext* context,
+                                     gxnor_op_node* self, size_t size);
+
+/* The threads that an invocation may use. */
+typedef struct gxnor_op_runner {
+  gxnor_thread_pool* pool;
+  int32_t threads;
+} gxnor_op_runner;
+
+gxnor_op_runner gxnor_op_make_runner(const TfLiteContext* context,
+                                     const gxnor_op_node* self);
+
+/* A gxnor_host_run_tasks; the runner is a gxnor_op_runner. */
+void gxnor_op_run_tasks(void* runner, gxnor_host_task task, void* argument,
+                        int32_t count);
+
 /* Reports an error of a node and returns kTfLiteError. */
 TfLiteStatus GXNOR_PRINTF_LIKE(3, 4)
     gxnor_op_fail(TfLiteContext* context, const gxnor_op_node* self,
@@ -93,5 +120,11 @@ const char* gxnor_dims_text(const TfLiteIntArray* dims,
 TfLiteStatus gxnor_op_check_sizes(TfLiteContext* context,
                                   const gxnor_op_node* self,
                                   const TfLiteIntArray* dims);
+
+/* Checks that the first input has the shape (batch, height, width, words) of
+ * packed channels, and reads the first three sizes. */
+TfLiteStatus gxnor_op_check_packed_image(TfLiteContext* context,
+                                         const gxnor_op_node* self,
+                                         int32_t channels, int32_t sizes[3]);
 
 #endif /* GXNOR_OP_INTERNAL_H_ */

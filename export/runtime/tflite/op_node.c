@@ -46,6 +46,26 @@ TfLiteStatus gxnor_op_resize_output(TfLiteContext* context,
   return context->ResizeTensor(context, output, dims);
 }
 
+TfLiteStatus gxnor_op_resize_scratch(TfLiteContext* context,
+                                     gxnor_op_node* self, size_t size) {
+  if (gxnor_memory_resize(&self->scratch, size)) return kTfLiteOk;
+  return gxnor_op_fail(context, self,
+                       "there is no memory for %zu bytes of scratch", size);
+}
+
+gxnor_op_runner gxnor_op_make_runner(const TfLiteContext* context,
+                                     const gxnor_op_node* self) {
+  const gxnor_op_runner runner = {self->shared->pool,
+                                  context->recommended_num_threads};
+  return runner;
+}
+
+void gxnor_op_run_tasks(void* runner, gxnor_host_task task, void* argument,
+                        int32_t count) {
+  const gxnor_op_runner* const self = runner;
+  gxnor_thread_pool_run(self->pool, self->threads, task, argument, count);
+}
+
 TfLiteStatus gxnor_op_fail(TfLiteContext* context, const gxnor_op_node* self,
                            const char* format, ...) {
   char text[512];
@@ -94,6 +114,32 @@ TfLiteStatus gxnor_op_check_sizes(TfLiteContext* context,
   return kTfLiteOk;
 }
 
+TfLiteStatus gxnor_op_check_packed_image(TfLiteContext* context,
+                                         const gxnor_op_node* self,
+                                         int32_t channels, int32_t sizes[3]) {
+  const TfLiteIntArray* const dims = gxnor_op_input(context, self, 0)->dims;
+  char text[kGxnorShapeTextSize];
+  if (dims == NULL || dims->size != 4) {
+    return gxnor_op_fail(context, self,
+                         "the input must have the shape (batch, height, "
+                         "width, channels); received (%s)",
+                         gxnor_dims_text(dims, text));
+  }
+  if (gxnor_op_check_sizes(context, self, dims) != kTfLiteOk) {
+    return kTfLiteError;
+  }
+  if (dims->data[3] != gxnor_op_packed_size(channels)) {
+    return gxnor_op_fail(
+        context, self,
+        "the last axis of the input must be %d, for option `channels` is %d "
+        "and the input packed; received (%s)",
+        (int)gxnor_op_packed_size(channels), (int)channels,
+        gxnor_dims_text(dims, text));
+  }
+  for (int32_t i = 0; i < 3; ++i) sizes[i] = dims->data[i];
+  return kTfLiteOk;
+}
+
 /* ---- Init ---- */
 
 static const gxnor_op_family* family_of(gxnor_op op) {
@@ -101,6 +147,10 @@ static const gxnor_op_family* family_of(gxnor_op op) {
     case GXNOR_OP_CONV_2D:
     case GXNOR_OP_FULLY_CONNECTED:
       return &gxnor_op_conv_family;
+    case GXNOR_OP_DEPTHWISE_CONV_2D:
+      return &gxnor_op_depthwise_family;
+    case GXNOR_OP_MAX_POOL_2D:
+      return &gxnor_op_max_pool_family;
     case GXNOR_OP_PACK:
     case GXNOR_OP_UNPACK:
       return &gxnor_op_pack_family;

@@ -26,14 +26,36 @@ static const option kFullyConnectedOptions[] = {
     SIZE(output_channels),
 };
 
+#define WINDOW_AND_POOL                                                 \
+  SIZE(kernel_height), SIZE(kernel_width), SIZE(stride_height),         \
+      SIZE(stride_width), SIZE(dilation_height), SIZE(dilation_width),  \
+      PAD(pad_top), PAD(pad_bottom), PAD(pad_left), PAD(pad_right),     \
+      SIZE(pool_height), SIZE(pool_width), SIZE(pool_stride_height),    \
+      SIZE(pool_stride_width), PAD(pool_pad_top), PAD(pool_pad_bottom), \
+      PAD(pool_pad_left), PAD(pool_pad_right)
+
 static const option kConv2dOptions[] = {
-    SIZE(input_channels),    SIZE(output_channels), SIZE(kernel_height),
-    SIZE(kernel_width),      SIZE(stride_height),   SIZE(stride_width),
-    SIZE(dilation_height),   SIZE(dilation_width),  PAD(pad_top),
-    PAD(pad_bottom),         PAD(pad_left),         PAD(pad_right),
-    SIZE(pool_height),       SIZE(pool_width),      SIZE(pool_stride_height),
-    SIZE(pool_stride_width), PAD(pool_pad_top),     PAD(pool_pad_bottom),
-    PAD(pool_pad_left),      PAD(pool_pad_right),
+    SIZE(input_channels),
+    SIZE(output_channels),
+    WINDOW_AND_POOL,
+};
+
+/* The output has the channels of the input. */
+static const option kDepthwiseOptions[] = {
+    {"channels", offsetof(gxnor_op_params, conv2d.input_channels), 1},
+    WINDOW_AND_POOL,
+};
+
+#undef WINDOW_AND_POOL
+#undef SIZE
+#undef PAD
+#define SIZE(name) {#name, offsetof(gxnor_op_params, max_pool2d.name), 1}
+#define PAD(name) {#name, offsetof(gxnor_op_params, max_pool2d.name), 0}
+
+static const option kMaxPoolOptions[] = {
+    SIZE(channels),      SIZE(pool_height),  SIZE(pool_width),
+    SIZE(stride_height), SIZE(stride_width), PAD(pad_top),
+    PAD(pad_bottom),     PAD(pad_left),      PAD(pad_right),
 };
 
 #undef SIZE
@@ -49,6 +71,10 @@ static const option kPackOptions[] = {
 gxnor_op gxnor_op_from_name(const char* name) {
   if (strcmp(name, "GxnorConv2D") == 0) return GXNOR_OP_CONV_2D;
   if (strcmp(name, "GxnorFullyConnected") == 0) return GXNOR_OP_FULLY_CONNECTED;
+  if (strcmp(name, "GxnorDepthwiseConv2D") == 0) {
+    return GXNOR_OP_DEPTHWISE_CONV_2D;
+  }
+  if (strcmp(name, "GxnorMaxPool2D") == 0) return GXNOR_OP_MAX_POOL_2D;
   if (strcmp(name, "GxnorPack") == 0) return GXNOR_OP_PACK;
   if (strcmp(name, "GxnorUnpack") == 0) return GXNOR_OP_UNPACK;
   return GXNOR_OP_UNKNOWN;
@@ -71,6 +97,12 @@ static const option* options_of(gxnor_op op, size_t* count) {
     case GXNOR_OP_FULLY_CONNECTED:
       *count = sizeof kFullyConnectedOptions / sizeof kFullyConnectedOptions[0];
       return kFullyConnectedOptions;
+    case GXNOR_OP_DEPTHWISE_CONV_2D:
+      *count = sizeof kDepthwiseOptions / sizeof kDepthwiseOptions[0];
+      return kDepthwiseOptions;
+    case GXNOR_OP_MAX_POOL_2D:
+      *count = sizeof kMaxPoolOptions / sizeof kMaxPoolOptions[0];
+      return kMaxPoolOptions;
     case GXNOR_OP_PACK:
     case GXNOR_OP_UNPACK:
       *count = sizeof kPackOptions / sizeof kPackOptions[0];
@@ -179,6 +211,9 @@ bool gxnor_op_read_options(gxnor_op op, const void* buffer, size_t size,
                options[i].name);
       return false;
     }
+  }
+  if (op == GXNOR_OP_DEPTHWISE_CONV_2D) {
+    params->conv2d.output_channels = params->conv2d.input_channels;
   }
   return true;
 }

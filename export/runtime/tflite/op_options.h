@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gxnor/max_pool2d.h"
 #include "gxnor/pack.h"
 #include "gxnor/types.h"
 
@@ -13,14 +14,17 @@ typedef enum gxnor_op {
   GXNOR_OP_UNKNOWN,
   GXNOR_OP_CONV_2D,
   GXNOR_OP_FULLY_CONNECTED,
+  GXNOR_OP_DEPTHWISE_CONV_2D,
+  GXNOR_OP_MAX_POOL_2D,
   GXNOR_OP_PACK,
   GXNOR_OP_UNPACK,
 } gxnor_op;
 
 /* The parameters of the kernel of an op. */
 typedef union gxnor_op_params {
-  gxnor_conv2d_params conv2d; /* Of a fully connected op, too. */
-  gxnor_pack_params pack;     /* Of both directions. */
+  gxnor_conv2d_params conv2d; /* Of all ops with weights. */
+  gxnor_max_pool2d_params max_pool2d;
+  gxnor_pack_params pack; /* Of both directions. */
 } gxnor_op_params;
 
 /* Room for every text that gxnor_op_read_options writes. */
