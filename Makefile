@@ -2,6 +2,7 @@
 #
 # make demo   train, export, run in LiteRT, compare; results in out/demo
 # make test   native tests, native tests under sanitizers, Python tests
+# make test-aarch64   native tests on an emulated 64-bit Arm
 # make lint   formatters, linters and type checker, changing nothing
 # make venv   the virtual environment that all of these use
 #
@@ -40,7 +41,13 @@ test-native: $(STAMP)
 	$(call run_native_tests,.cmake/tests,-DGXNOR_SANITIZE=OFF)
 	$(call run_native_tests,.cmake/tests-sanitized,-DGXNOR_SANITIZE=ON)
 
-# $(1): build folder, $(2): option. The venv's CMake and Ninja come first.
+# Needs Debian's gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user.
+.PHONY: test-aarch64
+test-aarch64: $(STAMP)
+	$(call run_native_tests,.cmake/tests-aarch64,-DGXNOR_SANITIZE=OFF \
+		-DCMAKE_TOOLCHAIN_FILE=aarch64-linux-gnu.cmake)
+
+# $(1): build folder, $(2): options. The venv's CMake and Ninja come first.
 define run_native_tests
 PATH="$(BIN):$$PATH" cmake --fresh -G Ninja -S export/runtime -B $(1) \
 	-DCMAKE_BUILD_TYPE=Release -DGXNOR_BUILD_TESTS=ON $(2) \
