@@ -37,11 +37,11 @@ typedef void (*gxnor_host_run_tasks)(void* runner, gxnor_host_task task,
 
 /* How the sums of an op are found. */
 typedef enum gxnor_host_scheme {
-  /* Every product is computed, 32 channels of a lane at a time. A weight is
-   * used for many positions, so arithmetic is what counts. */
+  /* Every product is computed, 32 channels of a lane at a time: best where
+   * bits are counted fast and weights are used for many positions. */
   GXNOR_HOST_DENSE,
-  /* Only weights of non-zero inputs are read, all lanes of a block at a time.
-   * With few positions, reading the weights is what counts. */
+  /* Only weights of non-zero inputs are read, all lanes of a block at a time:
+   * best where reading the weights or counting is what takes the time. */
   GXNOR_HOST_EVENTS,
 } gxnor_host_scheme;
 
@@ -75,6 +75,8 @@ typedef struct gxnor_host_conv2d {
   /* Scratch: padded input, states before the pool, lists of events. */
   size_t states_offset;
   size_t events_offset;
+  size_t events_bytes;  /* Of a chunk of rows. */
+  int32_t event_chunks; /* Of a convolution; each has its own lists. */
   size_t scratch_bytes;
 } gxnor_host_conv2d;
 

@@ -74,6 +74,7 @@ struct gxnor_host_kernels {
   bool (*is_supported)(void);
   int32_t tile;         /* Positions of a full tile, <= GXNOR_HOST_MAX_TILE. */
   int32_t block_groups; /* Groups of 32 channels in a block of events. */
+  bool counts_fast;     /* Whether dense beats events at many positions. */
   void (*t2_sums)(const gxnor_host_tile* tile, gxnor_host_sums sums);
   void (*s8_sums)(const gxnor_host_tile* tile, gxnor_host_sums sums);
   /* Compares sums with {high[32], low[32]}; writes {plus, minus}. */

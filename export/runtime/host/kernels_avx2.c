@@ -4,6 +4,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <string.h>
 
 #define KERNEL_TARGET __attribute__((target("avx2,bmi,bmi2")))
 typedef uint64_t vector64 __attribute__((vector_size(32)));
@@ -36,6 +37,12 @@ static inline KERNEL_TARGET VEC count_bits(VEC vector) {
 
 /* ---- Dense, int8 inputs ---- */
 
+static inline int32_t load_word(const uint8_t* memory) {
+  int32_t word;
+  memcpy(&word, memory, sizeof word);
+  return word;
+}
+
 enum { kS8Tile = 2 };
 
 static inline __attribute__((always_inline)) KERNEL_TARGET void s8_tile(
@@ -57,9 +64,8 @@ static inline __attribute__((always_inline)) KERNEL_TARGET void s8_tile(
       for (int32_t j = 0; j < tile->words; ++j, weights += 4 * GXNOR_LANES) {
 #pragma GCC unroll 8
         for (int32_t i = 0; i < count; ++i) {
-          const __m256i input =
-              _mm256_set1_epi32(_mm_cvtsi128_si32(_mm_loadu_si32(
-                  tile->inputs[first + i] + offset + 4 * (size_t)j)));
+          const __m256i input = _mm256_set1_epi32(
+              load_word(tile->inputs[first + i] + offset + 4 * (size_t)j));
 #pragma GCC unroll 8
           for (int32_t v = 0; v < 4; ++v) {
             /* Two products are at most 510: nothing saturates. */
@@ -132,6 +138,7 @@ const gxnor_host_kernels gxnor_host_avx2 = {
     .is_supported = is_supported,
     .tile = GXNOR_HOST_MAX_TILE,
     .block_groups = sizeof(VEC) / sizeof(uint32_t),
+    .counts_fast = false,
     .t2_sums = carry_t2_sums,
     .s8_sums = s8_sums,
     .compare = compare,

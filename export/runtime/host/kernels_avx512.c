@@ -4,6 +4,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <string.h>
 
 #define KERNEL_TARGET    \
   __attribute__((target( \
@@ -26,6 +27,12 @@
 
 /* ---- Dense, int8 inputs ---- */
 
+static inline int32_t load_word(const uint8_t* memory) {
+  int32_t word;
+  memcpy(&word, memory, sizeof word);
+  return word;
+}
+
 static inline __attribute__((always_inline)) KERNEL_TARGET void s8_tile(
     const gxnor_host_tile* tile, const int32_t count, gxnor_host_sums sums) {
   const int8_t* weights = tile->weights;
@@ -43,8 +50,8 @@ static inline __attribute__((always_inline)) KERNEL_TARGET void s8_tile(
         const __m512i high = _mm512_loadu_si512(weights + 64);
 #pragma GCC unroll 8
         for (int32_t i = 0; i < count; ++i) {
-          const __m512i input = _mm512_set1_epi32(_mm_cvtsi128_si32(
-              _mm_loadu_si32(tile->inputs[i] + offset + 4 * (size_t)j)));
+          const __m512i input = _mm512_set1_epi32(
+              load_word(tile->inputs[i] + offset + 4 * (size_t)j));
           sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], input, low);
           sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], input, high);
         }
@@ -119,6 +126,7 @@ const gxnor_host_kernels gxnor_host_avx512 = {
     .is_supported = is_supported,
     .tile = COUNT_TILE,
     .block_groups = sizeof(VEC) / sizeof(uint32_t),
+    .counts_fast = true,
     .t2_sums = count_t2_sums,
     .s8_sums = s8_sums,
     .compare = compare,

@@ -57,6 +57,7 @@ const gxnor_host_kernels gxnor_host_neon = {
     .is_supported = is_supported,
     .tile = COUNT_TILE,
     .block_groups = sizeof(VEC) / sizeof(uint32_t),
+    .counts_fast = false,
     .t2_sums = count_t2_sums,
     .s8_sums = plain_s8_sums,
     .compare = plain_compare,

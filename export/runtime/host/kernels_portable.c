@@ -45,6 +45,7 @@ const gxnor_host_kernels gxnor_host_portable = {
     .is_supported = is_supported,
     .tile = GXNOR_HOST_MAX_TILE,
     .block_groups = sizeof(VEC) / sizeof(uint32_t),
+    .counts_fast = false,
     .t2_sums = carry_t2_sums,
     .s8_sums = plain_s8_sums,
     .compare = plain_compare,

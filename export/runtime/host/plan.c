@@ -7,6 +7,9 @@
 /* Fewer positions than these share the weights they read. */
 enum { kFewPositions = 4 };
 
+/* Rows are divided into at most so many tasks, for as many threads. */
+enum { kChunks = 8 };
+
 /* Below this depth there is nothing to be skipped. */
 enum { kDeep = 64 };
 
@@ -39,24 +42,24 @@ static void plan_segments(gxnor_host_conv2d* plan) {
                                        : taps * plan->shape.input_groups;
 }
 
-/* Whether the kernel sees every input once, in their order: a fully connected
- * op. */
-static bool covers_input(const gxnor_conv2d_params* p) {
-  return p->kernel_height == p->input_height &&
-         p->kernel_width == p->input_width && p->pad_top == 0 &&
-         p->pad_left == 0 &&
-         (p->dilation_height == 1 || p->kernel_height == 1) &&
-         (p->dilation_width == 1 || p->kernel_width == 1);
+/* Whether the lists of events are possible: columns of the kernel side by
+ * side, and byte offsets of 32 bits. */
+static bool may_list_events(const gxnor_host_conv2d* plan) {
+  const gxnor_conv2d_params* const p = &plan->params;
+  const int64_t record_bytes = 8 * (int64_t)plan->kernels->block_groups;
+  const int64_t taps =
+      (int64_t)p->kernel_height * p->kernel_width + plan->padded_width;
+  return !plan->s8_input && !plan->s32_output && plan->shape.depth >= kDeep &&
+         (p->kernel_width == 1 || p->dilation_width == 1) &&
+         taps <= UINT32_MAX / (p->input_channels * record_bytes);
 }
 
 static void plan_scheme(gxnor_host_conv2d* plan) {
-  const gxnor_conv2d_params* const p = &plan->params;
-  const bool few = plan->shape.conv_height == 1 &&
-                   plan->shape.conv_width == 1 && p->batches < kFewPositions;
-  plan->scheme = few && covers_input(p) && !plan->s8_input &&
-                         !plan->s32_output && plan->shape.depth >= kDeep
-                     ? GXNOR_HOST_EVENTS
-                     : GXNOR_HOST_DENSE;
+  const int64_t positions = (int64_t)plan->params.batches *
+                            plan->shape.conv_height * plan->shape.conv_width;
+  const bool events = positions < kFewPositions || !plan->kernels->counts_fast;
+  plan->scheme =
+      events && may_list_events(plan) ? GXNOR_HOST_EVENTS : GXNOR_HOST_DENSE;
 }
 
 static void plan_weights(gxnor_host_conv2d* plan) {
@@ -69,12 +72,30 @@ static void plan_weights(gxnor_host_conv2d* plan) {
   const int32_t wide = plan->kernels->block_groups;
   plan->blocks =
       plan->scheme == GXNOR_HOST_EVENTS ? s->output_groups / wide : 0;
+  if (plan->blocks == 0) plan->scheme = GXNOR_HOST_DENSE;
   plan->block_bytes =
       ((size_t)s->depth + 1 + (size_t)s->planes) * 8 * (size_t)wide;
   plan->dense_groups = s->output_groups - plan->blocks * wide;
   plan->group_bytes = extra + segments * (size_t)plan->segment_words * word;
   plan->packed_bytes = (size_t)plan->blocks * plan->block_bytes +
                        (size_t)plan->dense_groups * plan->group_bytes;
+}
+
+/* Lists of a row, and those of a position: two, filled up to multiples of 8. */
+static void plan_events(gxnor_host_conv2d* plan) {
+  const gxnor_conv2d_params* const p = &plan->params;
+  const int64_t rows = (int64_t)p->batches * plan->shape.conv_height;
+  const bool one_position =
+      plan->shape.conv_height == 1 && plan->shape.conv_width == 1;
+  const size_t columns = (size_t)plan->padded_width;
+  const size_t words =
+      2 * (columns + 1) + (size_t)plan->shape.depth + 2 * 8 +
+      columns * (size_t)p->kernel_height * (size_t)p->input_channels;
+  plan->events_bytes =
+      gxnor_host_round_up(words * sizeof(uint32_t), GXNOR_HOST_ALIGNMENT);
+  plan->event_chunks = one_position     ? 1
+                       : rows < kChunks ? (int32_t)rows
+                                        : kChunks;
 }
 
 static void plan_scratch(gxnor_host_conv2d* plan) {
@@ -91,8 +112,12 @@ static void plan_scratch(gxnor_host_conv2d* plan) {
     size += gxnor_host_states_bytes(&plan->params, s);
   }
   plan->events_offset = size;
-  /* Two lists are filled up to multiples of 8. */
-  if (plan->blocks > 0) size += ((size_t)s->depth + 2 * 8) * sizeof(uint32_t);
+  plan->event_chunks = 0;
+  plan->events_bytes = 0;
+  if (plan->blocks > 0) {
+    plan_events(plan);
+    size += (size_t)plan->event_chunks * plan->events_bytes;
+  }
   plan->scratch_bytes = size;
 }
 
