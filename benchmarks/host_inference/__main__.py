@@ -14,13 +14,12 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks import machine
-from benchmarks.host_inference import plot, timing
+from benchmarks import machine, pages
+from benchmarks.host_inference import plot, tables, timing
 from benchmarks.host_inference.workloads import (
     FORMATS,
     Model,
@@ -29,10 +28,15 @@ from benchmarks.host_inference.workloads import (
 )
 from export import get_delegate_memory, get_kernels
 from export.interpreter import Runner
+from train import files
 
 Row = dict[str, Any]
 
 _DENSITIES = (0.33, 0.5, 0.62, 1.0)
+
+_PROCESSORS = (
+    sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+)
 
 _KEYS = """\
 keys of the rows (null where a workload has no such op):
@@ -72,17 +76,51 @@ def main() -> None:
     )
     parser.add_argument("--json", help="file for the rows")
     parser.add_argument("--plot", help="PNG file, of one thread")
+    parser.add_argument(
+        "--page", help="Markdown file with a place for the table"
+    )
+    parser.add_argument(
+        "--rows",
+        help="JSON file of rows to write again, instead of measuring",
+    )
     options = parser.parse_args()
-    rows = []
-    for workload in _chosen(parser, options):
-        for threads in _numbers(parser, "threads", options.threads, int):
-            made = measure(workload, threads, options)
-            rows += made
-            print(table(made, header=len(rows) == len(made)), flush=True)
+    if options.rows:
+        rows = json.loads(pathlib.Path(options.rows).read_text())
+        print(tables.table(rows))
+    else:
+        rows = _measured(parser, options)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(rows, indent=2) + "\n")
     if options.plot:
         plot.draw(rows, pathlib.Path(options.plot))
+    if options.page:
+        path = pathlib.Path(options.page)
+        text = tables.markdown(rows, _command(options))
+        document = path.read_text("utf-8")
+        name = options.kernels
+        files.write_text(
+            path, pages.replaced(document, "host_inference", name, text)
+        )
+
+
+def _measured(
+    parser: argparse.ArgumentParser, options: argparse.Namespace
+) -> list[Row]:
+    rows: list[Row] = []
+    for workload in _chosen(parser, options):
+        for threads in _numbers(parser, "threads", options.threads, int):
+            made = measure(workload, threads, options)
+            rows += made
+            print(tables.table(made, header=len(rows) == len(made)), flush=True)
+    return rows
+
+
+def _command(options: argparse.Namespace) -> str:
+    """What measures such rows."""
+    kernels = (
+        "" if options.kernels == "auto" else f"--kernels={options.kernels} "
+    )
+    return f"python -m benchmarks.host_inference {kernels}--json=FILE"
 
 
 def _kernels() -> list[str]:
@@ -183,50 +221,8 @@ def _runner(
 
 def _bind(threads: int) -> None:
     """Keeps the threads on as many processors, where the system can."""
-    if hasattr(os, "sched_setaffinity"):
-        usable = sorted(os.sched_getaffinity(os.getpid()) | _ALL)
-        os.sched_setaffinity(0, usable[:threads])
-
-
-_ALL = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
-
-
-def table(rows: Sequence[Row], header: bool = True) -> str:
-    """The rows as a table for a terminal."""
-    columns = {
-        "workload": ("{}", 12, "workload"),
-        "threads": ("{}", 2, "th"),
-        "density": ("{:.2f}", 5, "dens"),
-        "gxnor_us": ("{:.1f}", 8, "gxnor µs"),
-        "gxnor_gmacs": ("{:.0f}", 6, "GMAC/s"),
-        "xnnpack_int8_us": ("{:.1f}", 8, "XNN int8"),
-        "ratio_xnnpack_int8": ("{:.2f}", 6, "ratio"),
-        "xnnpack_int4_us": ("{:.1f}", 7, "int4"),
-        "xnnpack_int2_us": ("{:.1f}", 7, "int2"),
-        "builtin_int8_us": ("{:.1f}", 8, "builtin"),
-        "xnnpack_float32_us": ("{:.1f}", 8, "float32"),
-    }
-
-    def line(cells: Sequence[str]) -> str:
-        widths = [max(w, len(title)) for _, w, title in columns.values()]
-        return "  ".join(
-            cell.ljust(width) if number == 0 else cell.rjust(width)
-            for number, (cell, width) in enumerate(
-                zip(cells, widths, strict=True)
-            )
-        )
-
-    lines = [line([title for _, _, title in columns.values()])] * header
-    for row in rows:
-        lines.append(
-            line(
-                [
-                    "" if row[key] is None else form.format(row[key])
-                    for key, (form, _, _) in columns.items()
-                ]
-            )
-        )
-    return "\n".join(lines)
+    if _PROCESSORS:
+        os.sched_setaffinity(0, _PROCESSORS[:threads])
 
 
 if __name__ == "__main__":

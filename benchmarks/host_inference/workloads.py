@@ -6,10 +6,13 @@ may depend on how many activations are not zero; thresholds are set so that
 each layer of a net has the density asked for.
 """
 
+import contextlib
 import dataclasses
+import io
 import statistics
 from collections.abc import Callable, Mapping
 
+import flatbuffers
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -166,8 +169,6 @@ def _with_narrow_weights(model: Model, bits: int) -> Model:
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
     buffer.data = np.bitwise_or.reduce(values << shifts, axis=1)
     weights.type = getattr(schema.TensorType, f"INT{bits}")
-    import flatbuffers
-
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(parsed.Pack(builder), file_identifier=FILE_IDENTIFIER)
     return Model(bytes(builder.Output()), model.x)
@@ -265,7 +266,8 @@ def _converted(net: str, width: float, quantized: bool) -> Model:
         converter.inference_output_type = tf.int8
     images = _images(net, 1)
     x = (images * 128).astype(np.int8) if quantized else images
-    return Model(converter.convert(), x)
+    with contextlib.redirect_stdout(io.StringIO()):  # It lists all variables.
+        return Model(converter.convert(), x)
 
 
 def net(name: str, width: float = 1.0) -> Workload:

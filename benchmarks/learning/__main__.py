@@ -22,6 +22,7 @@ from typing import NoReturn, TypeVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from benchmarks import pages
 from benchmarks.learning import plots, rows, runner, studies, tables
 from train import datasets, files
 from train.config import Config
@@ -68,7 +69,9 @@ def run(study: studies.Study, options: argparse.Namespace) -> int:
     _refuse_without_effect([case for case, _ in planned], options)
     if options.page:
         # Now, and not after hours.
-        tables.replaced(options.page.read_text("utf-8"), options.study, "")
+        pages.replaced(
+            options.page.read_text("utf-8"), "study", options.study, ""
+        )
     folder = pathlib.Path(options.output_dir)
     by_case = [
         [
@@ -177,8 +180,9 @@ def _write(
         names = plots.draw(study.plot, made, beside)
         files.write_text(
             options.page,
-            tables.replaced(
+            pages.replaced(
                 options.page.read_text("utf-8"),
+                "study",
                 options.study,
                 section([f"{beside.name}/{name}" for name in names]),
             ),

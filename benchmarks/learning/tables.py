@@ -6,32 +6,8 @@ import textwrap
 from collections.abc import Sequence
 
 from benchmarks.learning.rows import Row, best, grouped, in_words
-from train.errors import UserError
 
 _WIDTH = 80
-
-
-def replaced(document: str, study: str, text: str) -> str:
-    """A document with another section of a study.
-
-    Args:
-        document: Markdown in which every section follows a line
-            `<!-- study: NAME -->` and ends at the next such line.
-        study: Name of the study.
-        text: The new section.
-
-    Raises:
-        UserError: If the document has no place for the study.
-    """
-    mark = "<!-- study: {} -->\n"
-    before, found, after = document.partition(mark.format(study))
-    if not found:
-        raise UserError(
-            f"`page` must have the line {mark.format(study).strip()!r}, behind "
-            "which the section goes. Received a file without it."
-        )
-    _, following, rest = after.partition(mark.partition("{")[0])
-    return f"{before}{found}\n{text}\n{following}{rest}"
 
 
 def section(

@@ -6,7 +6,6 @@ import pytest
 from benchmarks.learning import studies, tables
 from benchmarks.learning.rows import in_words
 from tests.benchmarks.learning.fake_rows import rows_of
-from train.errors import UserError
 
 SCOPE = studies.Scope(cifar10="cifar10")
 NAMES = sorted(studies.STUDIES)
@@ -93,35 +92,3 @@ def test_zero_shares():
     )
     column = head.index("zero w %")
     assert (first[column], second[column]) == ("34.6", "")
-
-
-DOCUMENT = """\
-# Title
-
-<!-- study: a -->
-
-## a
-
-old
-
-<!-- study: b -->
-<!-- study: c -->
-"""
-
-
-def test_replaced_section():
-    new = tables.replaced(DOCUMENT, "a", "## a\n\nnew\n")
-    assert new == DOCUMENT.replace("old", "new")
-    assert tables.replaced(new, "a", "## a\n\nold\n") == DOCUMENT
-    for study in "bc":
-        longer = tables.replaced(DOCUMENT, study, "text\n")
-        assert longer.replace("\ntext\n\n", "").replace("\ntext\n", "") in (
-            DOCUMENT
-        )
-
-
-def test_document_without_a_place_is_refused():
-    with pytest.raises(
-        UserError, match="must have the line '<!-- study: d -->"
-    ):
-        tables.replaced(DOCUMENT, "d", "text\n")

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark of inference, for its rows and not its times."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.host_inference import plot, tables
+
+ROOT = pathlib.Path(__file__).absolute().parents[2]
+DOCS = ROOT / "docs"
+RECORDS = sorted((DOCS / "kernels").glob("*.json"))
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.host_inference", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def test_rows(tmp_path: pathlib.Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n<!-- host_inference: portable -->\n")
+    done = run(
+        "--workloads=fc_1024,conv_56_64,mnist,cifar10",
+        "--width=0.1",
+        "--rounds=1",
+        "--threads=1,2",
+        "--densities=0.5,1",
+        "--kernels=portable",
+        f"--json={tmp_path / 'rows.json'}",
+        f"--plot={tmp_path / 'rows.png'}",
+        f"--page={page}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    cases = [(r["workload"], r["threads"], r["density"]) for r in rows]
+    assert cases == [
+        (workload, threads, density)
+        for workload in ("fc_1024", "conv_56_64", "mnist", "cifar10")
+        for threads in (1, 2)
+        for density in (0.5, 1.0)
+    ]
+    assert len({frozenset(row) for row in rows}) == 1
+    for row in rows:
+        assert row["kernels"] == "portable"
+        assert row["gxnor_us"] > 0 and row["xnnpack_int8_us"] > 0
+        assert row["gxnor_memory_bytes"] > 0
+        has_narrow = row["workload"] == "fc_1024"
+        assert (row["xnnpack_int4_us"] is not None) == has_narrow
+    [layer] = {r["gxnor_constant_bytes"] for r in rows if r["macs"] == 2**20}
+    assert layer <= 0.27 * 2**20
+    assert (tmp_path / "rows.png").stat().st_size > 1000
+    assert "| conv_56_64 | 2 |" in page.read_text()
+    assert "fc_1024" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--workloads=fc_7"], "choose from conv_14_256.*Received: fc_7"),
+        (["--densities=0"], r"numbers > 0.*Received: 0"),
+        (["--densities=0.5,1.5"], r"must be in \(0, 1\].*1.5"),
+        (["--threads=two"], "numbers > 0.*Received: two"),
+        (["--kernels=mmx"], "invalid choice: 'mmx'"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], text: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert re.search(text, " ".join(done.stderr.split()))
+
+
+def test_there_are_records() -> None:
+    assert {path.stem for path in RECORDS} == {"auto", "avx2"}
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_page_says_what_the_records_say(
+    path: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text((DOCS / "kernels.md").read_text("utf-8"), "utf-8")
+    done = run(f"--kernels={path.stem}", f"--rows={path}", f"--page={page}")
+    if path.stem == "avx2" and "invalid choice" in done.stderr:
+        pytest.skip("This processor has no AVX2.")
+    assert done.returncode == 0, done.stderr
+    assert page.read_text("utf-8") == (DOCS / "kernels.md").read_text("utf-8")
+
+
+def test_plot_of_the_records(tmp_path: pathlib.Path) -> None:
+    for path in RECORDS:
+        rows = json.loads(path.read_text())
+        plot.draw(rows, tmp_path / "rows.png")
+        assert tables.markdown(rows, "").count("\n| ") == 1 + len(
+            {(row["workload"], row["threads"]) for row in rows}
+        )
