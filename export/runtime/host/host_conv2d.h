@@ -15,8 +15,9 @@
 /* Alignment of packed weights and scratch buffers, in bytes. */
 #define GXNOR_HOST_ALIGNMENT 64
 
-/* The kernels of one instruction set. */
+/* The kernels of one instruction set, and one of them for blocks of events. */
 typedef struct gxnor_host_kernels gxnor_host_kernels;
+typedef struct gxnor_host_block gxnor_host_block;
 
 /* Finds kernels by name: "avx512", "avx2", "neon", "portable", or "auto" for
  * the first of these that this processor can run.
@@ -35,24 +36,21 @@ typedef void (*gxnor_host_task)(void* argument, int32_t index);
 typedef void (*gxnor_host_run_tasks)(void* runner, gxnor_host_task task,
                                      void* argument, int32_t count);
 
-/* How the sums of an op are found. */
-typedef enum gxnor_host_scheme {
-  /* Every product is computed, 32 channels of a lane at a time: best where
-   * bits are counted fast and weights are used for many positions. */
-  GXNOR_HOST_DENSE,
-  /* Only weights of non-zero inputs are read, all lanes of a block at a time:
-   * best where reading the weights or counting is what takes the time. */
-  GXNOR_HOST_EVENTS,
-} gxnor_host_scheme;
-
-/* A convolution on a host: what follows from its parameters. */
+/* A convolution on a host: what follows from its parameters. Sums are found in
+ * one of two ways.
+ *
+ * Events: only weights of non-zero inputs are read, all lanes of a block at a
+ * time; best where reading the weights or counting is what takes the time.
+ * Dense: every product is computed, 32 channels of a lane at a time; best where
+ * bits are counted fast and weights are used for many positions, and for what
+ * no block of events is left. */
 typedef struct gxnor_host_conv2d {
   gxnor_conv2d_params params;
   gxnor_conv2d_shape shape;
   const gxnor_host_kernels* kernels;
-  bool s8_input;   /* Else t2. */
-  bool s32_output; /* Else t2. */
-  gxnor_host_scheme scheme;
+  bool s8_input;                 /* Else t2. */
+  bool s32_output;               /* Else t2. */
+  const gxnor_host_block* block; /* NULL if all groups are dense. */
 
   /* The input with its padding, in which no tap is out of bounds. */
   int32_t padded_height;
@@ -68,6 +66,7 @@ typedef struct gxnor_host_conv2d {
   /* Packed weights: blocks of the events scheme, then dense groups. */
   int32_t blocks;
   size_t block_bytes;
+  int32_t first_dense;
   int32_t dense_groups;
   size_t group_bytes;
   size_t packed_bytes;

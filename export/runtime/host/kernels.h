@@ -11,6 +11,9 @@
 /* Groups of 32 channels that a block of events has at most. */
 #define GXNOR_HOST_MAX_BLOCK 16
 
+/* Planes of sums of GXNOR_MAX_DEPTH products. */
+#define GXNOR_HOST_MAX_EVENT_PLANES 26
+
 /* Some positions of the convolution and a group of 32 output channels.
  *
  * Word j of segment (row, column) of position i is at
@@ -69,19 +72,24 @@ typedef struct gxnor_host_depthwise_row {
   size_t step;   /* From one column to the next in the output. */
 } gxnor_host_depthwise_row;
 
+/* How the kernels of an instruction set sum the events of a block. */
+struct gxnor_host_block {
+  int32_t groups; /* Of 32 channels; 0 behind the last one of a list. */
+  /* Writes `groups` pairs {plus, minus}. */
+  void (*events)(const gxnor_host_events* events, uint32_t* pairs);
+};
+
 struct gxnor_host_kernels {
   const char* name;
   bool (*is_supported)(void);
-  int32_t tile;         /* Positions of a full tile, <= GXNOR_HOST_MAX_TILE. */
-  int32_t block_groups; /* Groups of 32 channels in a block of events. */
-  bool counts_fast;     /* Whether dense beats events at many positions. */
+  int32_t tile;     /* Positions of a full tile, <= GXNOR_HOST_MAX_TILE. */
+  bool counts_fast; /* Whether dense beats events at many positions. */
+  gxnor_host_block blocks[3]; /* Widest first. */
   void (*t2_sums)(const gxnor_host_tile* tile, gxnor_host_sums sums);
   void (*s8_sums)(const gxnor_host_tile* tile, gxnor_host_sums sums);
   /* Compares sums with {high[32], low[32]}; writes {plus, minus}. */
   void (*compare)(const int32_t* sums, const int32_t* thresholds,
                   uint32_t* pair);
-  /* Writes block_groups pairs {plus, minus}. */
-  void (*events)(const gxnor_host_events* events, uint32_t* pairs);
   /* Writes pairs {plus, minus}, or sums of the lanes. */
   void (*depthwise_states)(const gxnor_host_depthwise_row* row,
                            uint32_t* pairs);

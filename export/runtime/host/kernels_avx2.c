@@ -127,6 +127,18 @@ static KERNEL_TARGET void compare(const int32_t* sums,
 #define OR_AND(a, b, c) ((a) | ((b) & (c)))
 #define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
 #include "kernels_depthwise.h"
+#define EVENTS(name) events_256_##name
+#include "kernels_events.h"
+
+/* Half as wide, for half as many channels. */
+typedef uint64_t vector128 __attribute__((vector_size(16)));
+#undef EVENTS
+#undef VEC
+#undef VEC_ONES
+#define EVENTS(name) events_128_##name
+#define VEC vector128
+#define VEC_ONES(flag) \
+  (vector128) { 0u - (uint64_t)(flag), 0u - (uint64_t)(flag) }
 #include "kernels_events.h"
 
 static bool is_supported(void) {
@@ -137,12 +149,11 @@ const gxnor_host_kernels gxnor_host_avx2 = {
     .name = "avx2",
     .is_supported = is_supported,
     .tile = GXNOR_HOST_MAX_TILE,
-    .block_groups = sizeof(VEC) / sizeof(uint32_t),
     .counts_fast = false,
+    .blocks = {{8, events_256_states}, {4, events_128_states}},
     .t2_sums = carry_t2_sums,
     .s8_sums = s8_sums,
     .compare = compare,
-    .events = events_states,
     .depthwise_states = depthwise_states,
     .depthwise_sums = depthwise_sums,
 };

@@ -112,6 +112,7 @@ static KERNEL_TARGET void compare(const int32_t* sums,
 #define OR_AND(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xF8)
 #define BELOW(t, b, s) _mm512_ternarylogic_epi64(t, b, s, 0xD4)
 #include "kernels_depthwise.h"
+#define EVENTS(name) events_512_##name
 #include "kernels_events.h"
 
 static bool is_supported(void) {
@@ -125,12 +126,11 @@ const gxnor_host_kernels gxnor_host_avx512 = {
     .name = "avx512",
     .is_supported = is_supported,
     .tile = COUNT_TILE,
-    .block_groups = sizeof(VEC) / sizeof(uint32_t),
     .counts_fast = true,
+    .blocks = {{16, events_512_states}},
     .t2_sums = count_t2_sums,
     .s8_sums = s8_sums,
     .compare = compare,
-    .events = events_states,
     .depthwise_states = depthwise_states,
     .depthwise_sums = depthwise_sums,
 };

@@ -2,6 +2,7 @@
 /* Events: lanes are output channels, and only non-zero inputs are visited.
  *
  * Template. The including file defines
+ *   EVENTS(name)    a name for what is defined here
  *   VEC             a vector of 64-bit elements, with & | ^ ~
  *   VEC_ONES(flag)  all bits 1 if flag, else 0
  *   XOR3(a, b, c)   a ^ b ^ c
@@ -16,58 +17,56 @@
  * subtracts what they add. */
 #include <string.h>
 
-#define EVENTS_MAX_PLANES 26
-
-static inline KERNEL_TARGET VEC events_load(const void* memory) {
+static inline KERNEL_TARGET VEC EVENTS(load)(const void* memory) {
   VEC vector;
   memcpy(&vector, memory, sizeof vector);
   return vector;
 }
 
 /* low + b + c = 2 * carry + low. */
-static inline KERNEL_TARGET VEC events_add(VEC* low, VEC b, VEC c) {
+static inline KERNEL_TARGET VEC EVENTS(add)(VEC* low, VEC b, VEC c) {
   const VEC carry = MAJORITY(*low, b, c);
   *low = XOR3(*low, b, c);
   return carry;
 }
 
-static inline KERNEL_TARGET VEC events_add_record(VEC* ones,
-                                                  const uint8_t* record) {
-  const VEC zero = events_load(record + sizeof(VEC));
-  const VEC carry = OR_AND(events_load(record), *ones, zero);
+static inline KERNEL_TARGET VEC EVENTS(add_record)(VEC* ones,
+                                                   const uint8_t* record) {
+  const VEC zero = EVENTS(load)(record + sizeof(VEC));
+  const VEC carry = OR_AND(EVENTS(load)(record), *ones, zero);
   *ones ^= zero;
   return carry;
 }
 
 /* Planes 0 to 3 and the carry of weight 16. */
-typedef struct events_low {
+typedef struct EVENTS(low) {
   VEC ones, twos, fours, eights;
-} events_low;
+} EVENTS(low);
 
-static inline KERNEL_TARGET VEC events_add_two(events_low* sum,
-                                               const uint8_t* records,
-                                               const uint32_t* offsets) {
-  const VEC a = events_add_record(&sum->ones, records + offsets[0]);
-  const VEC b = events_add_record(&sum->ones, records + offsets[1]);
-  return events_add(&sum->twos, a, b);
+static inline KERNEL_TARGET VEC EVENTS(add_two)(EVENTS(low) * sum,
+                                                const uint8_t* records,
+                                                const uint32_t* offsets) {
+  const VEC a = EVENTS(add_record)(&sum->ones, records + offsets[0]);
+  const VEC b = EVENTS(add_record)(&sum->ones, records + offsets[1]);
+  return EVENTS(add)(&sum->twos, a, b);
 }
 
-static inline KERNEL_TARGET VEC events_add_eight(events_low* sum,
-                                                 const uint8_t* records,
-                                                 const uint32_t* offsets) {
+static inline KERNEL_TARGET VEC EVENTS(add_eight)(EVENTS(low) * sum,
+                                                  const uint8_t* records,
+                                                  const uint32_t* offsets) {
   VEC a, b, c;
-  a = events_add_two(sum, records, offsets);
-  b = events_add_two(sum, records, offsets + 2);
-  c = events_add(&sum->fours, a, b);
-  a = events_add_two(sum, records, offsets + 4);
-  b = events_add_two(sum, records, offsets + 6);
-  a = events_add(&sum->fours, a, b);
-  return events_add(&sum->eights, c, a);
+  a = EVENTS(add_two)(sum, records, offsets);
+  b = EVENTS(add_two)(sum, records, offsets + 2);
+  c = EVENTS(add)(&sum->fours, a, b);
+  a = EVENTS(add_two)(sum, records, offsets + 4);
+  b = EVENTS(add_two)(sum, records, offsets + 6);
+  a = EVENTS(add)(&sum->fours, a, b);
+  return EVENTS(add)(&sum->eights, c, a);
 }
 
 /* Adds a carry to the upper planes, of weights 16, 32, ... */
-static inline KERNEL_TARGET void events_ripple(VEC* upper, int32_t count,
-                                               VEC carry) {
+static inline KERNEL_TARGET void EVENTS(ripple)(VEC* upper, int32_t count,
+                                                VEC carry) {
   for (int32_t i = 0; i < count; ++i) {
     const VEC plane = upper[i];
     upper[i] = plane ^ carry;
@@ -75,23 +74,23 @@ static inline KERNEL_TARGET void events_ripple(VEC* upper, int32_t count,
   }
 }
 
-static inline KERNEL_TARGET void events_borrow(VEC plane,
-                                               const uint32_t* thresholds,
-                                               VEC below[2]) {
-  const VEC high = events_load(thresholds);
-  const VEC low = events_load(thresholds + sizeof(VEC) / sizeof *thresholds);
+static inline KERNEL_TARGET void EVENTS(borrow)(VEC plane,
+                                                const uint32_t* thresholds,
+                                                VEC below[2]) {
+  const VEC high = EVENTS(load)(thresholds);
+  const VEC low = EVENTS(load)(thresholds + sizeof(VEC) / sizeof *thresholds);
   below[0] = BELOW(high, below[0], plane);
   below[1] = BELOW(low, below[1], plane);
 }
 
-static KERNEL_TARGET void events_states(const gxnor_host_events* events,
-                                        uint32_t* pairs) {
+static KERNEL_TARGET void EVENTS(states)(const gxnor_host_events* events,
+                                         uint32_t* pairs) {
   enum { kWords = sizeof(VEC) / sizeof(uint32_t) };
   const int32_t upper_count = events->planes > 4 ? events->planes - 4 : 0;
   const uint32_t* thresholds = events->thresholds;
-  VEC low[4], upper[EVENTS_MAX_PLANES], below[2];
+  VEC low[4], upper[GXNOR_HOST_MAX_EVENT_PLANES], below[2];
   uint32_t states[2][kWords];
-  events_low sum;
+  EVENTS(low) sum;
   for (int32_t i = 0; i < 4; ++i) low[i] = VEC_ONES(events->start >> i & 1);
   for (int32_t i = 0; i < upper_count; ++i) {
     upper[i] = VEC_ONES(events->start >> (i + 4) & 1);
@@ -104,13 +103,13 @@ static KERNEL_TARGET void events_states(const gxnor_host_events* events,
     const uint32_t* offsets = events->offsets[sign];
     int32_t left = events->counts[sign];
     for (; left >= 16; left -= 16, offsets += 16) {
-      const VEC a = events_add_eight(&sum, events->records, offsets);
-      const VEC b = events_add_eight(&sum, events->records, offsets + 8);
-      events_ripple(upper + 1, upper_count - 1, events_add(&upper[0], a, b));
+      const VEC a = EVENTS(add_eight)(&sum, events->records, offsets);
+      const VEC b = EVENTS(add_eight)(&sum, events->records, offsets + 8);
+      EVENTS(ripple)(upper + 1, upper_count - 1, EVENTS(add)(&upper[0], a, b));
     }
     if (left != 0) {
-      events_ripple(upper, upper_count,
-                    events_add_eight(&sum, events->records, offsets));
+      EVENTS(ripple)(upper, upper_count,
+                     EVENTS(add_eight)(&sum, events->records, offsets));
     }
     if (sign == 1) break;
     sum.ones = ~sum.ones;
@@ -129,7 +128,7 @@ static KERNEL_TARGET void events_states(const gxnor_host_events* events,
     VEC plane = i < 4 ? low[i] : upper[i - 4];
     /* Thresholds are in offset binary, which differs in the sign bit. */
     if (i == events->planes - 1) plane = ~plane;
-    events_borrow(plane, thresholds, below);
+    EVENTS(borrow)(plane, thresholds, below);
   }
   below[0] = ~below[0];
   memcpy(states, below, sizeof states);

@@ -48,6 +48,7 @@ static inline void store_difference(int32_t* sums, uint32x4_t gates,
 #define OR_AND(a, b, c) ((a) | ((b) & (c)))
 #define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
 #include "kernels_depthwise.h"
+#define EVENTS(name) events_128_##name
 #include "kernels_events.h"
 
 static bool is_supported(void) { return true; }
@@ -56,12 +57,11 @@ const gxnor_host_kernels gxnor_host_neon = {
     .name = "neon",
     .is_supported = is_supported,
     .tile = COUNT_TILE,
-    .block_groups = sizeof(VEC) / sizeof(uint32_t),
     .counts_fast = false,
+    .blocks = {{4, events_128_states}},
     .t2_sums = count_t2_sums,
     .s8_sums = plain_s8_sums,
     .compare = plain_compare,
-    .events = events_states,
     .depthwise_states = depthwise_states,
     .depthwise_sums = depthwise_sums,
 };

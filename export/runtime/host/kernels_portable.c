@@ -36,6 +36,7 @@ static inline uint64_t count_bits(uint64_t word) {
 #define OR_AND(a, b, c) ((a) | ((b) & (c)))
 #define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
 #include "kernels_depthwise.h"
+#define EVENTS(name) events_64_##name
 #include "kernels_events.h"
 
 static bool is_supported(void) { return true; }
@@ -44,12 +45,11 @@ const gxnor_host_kernels gxnor_host_portable = {
     .name = "portable",
     .is_supported = is_supported,
     .tile = GXNOR_HOST_MAX_TILE,
-    .block_groups = sizeof(VEC) / sizeof(uint32_t),
     .counts_fast = false,
+    .blocks = {{2, events_64_states}},
     .t2_sums = carry_t2_sums,
     .s8_sums = plain_s8_sums,
     .compare = plain_compare,
-    .events = events_states,
     .depthwise_states = depthwise_states,
     .depthwise_sums = depthwise_sums,
 };

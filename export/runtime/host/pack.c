@@ -158,7 +158,7 @@ static uint32_t* interleave(const uint32_t* const* groups, int32_t group_count,
 static void pack_block(const gxnor_host_conv2d* plan, const uint32_t* weights,
                        const uint32_t* thresholds, int32_t block,
                        uint32_t* packed) {
-  const int32_t wide = plan->kernels->block_groups;
+  const int32_t wide = plan->block->groups;
   const size_t planes = (size_t)plan->shape.planes;
   const uint32_t* groups[GXNOR_HOST_MAX_BLOCK];
   for (int32_t i = 0; i < wide; ++i) {
@@ -174,12 +174,11 @@ static void pack_block(const gxnor_host_conv2d* plan, const uint32_t* weights,
 void gxnor_host_conv2d_pack(const gxnor_host_conv2d* plan,
                             const uint32_t* weights, const void* thresholds,
                             void* packed) {
-  const int32_t first = plan->blocks * plan->kernels->block_groups;
   uint8_t* at = packed;
   for (int32_t i = 0; i < plan->blocks; ++i, at += plan->block_bytes) {
     pack_block(plan, weights, thresholds, i, (uint32_t*)(void*)at);
   }
   for (int32_t i = 0; i < plan->dense_groups; ++i, at += plan->group_bytes) {
-    pack_group(plan, weights, thresholds, first + i, at);
+    pack_group(plan, weights, thresholds, plan->first_dense + i, at);
   }
 }

@@ -44,22 +44,31 @@ static void plan_segments(gxnor_host_conv2d* plan) {
 
 /* Whether the lists of events are possible: columns of the kernel side by
  * side, and byte offsets of 32 bits. */
-static bool may_list_events(const gxnor_host_conv2d* plan) {
+static bool may_list_events(const gxnor_host_conv2d* plan,
+                            const gxnor_host_block* block) {
   const gxnor_conv2d_params* const p = &plan->params;
-  const int64_t record_bytes = 8 * (int64_t)plan->kernels->block_groups;
   const int64_t taps =
       (int64_t)p->kernel_height * p->kernel_width + plan->padded_width;
   return !plan->s8_input && !plan->s32_output && plan->shape.depth >= kDeep &&
          (p->kernel_width == 1 || p->dilation_width == 1) &&
-         taps <= UINT32_MAX / (p->input_channels * record_bytes);
+         taps <= UINT32_MAX / (8 * (int64_t)p->input_channels * block->groups);
 }
 
-static void plan_scheme(gxnor_host_conv2d* plan) {
+/* Chooses the widest block that is not wider than the output. For many
+ * positions a narrow one would be slower than dense groups. */
+static void plan_block(gxnor_host_conv2d* plan) {
+  const gxnor_host_kernels* const kernels = plan->kernels;
+  const gxnor_host_block* block = kernels->blocks;
   const int64_t positions = (int64_t)plan->params.batches *
                             plan->shape.conv_height * plan->shape.conv_width;
-  const bool events = positions < kFewPositions || !plan->kernels->counts_fast;
-  plan->scheme =
-      events && may_list_events(plan) ? GXNOR_HOST_EVENTS : GXNOR_HOST_DENSE;
+  plan->block = NULL;
+  while (block->groups > plan->shape.output_groups) ++block;
+  if (block->groups == 0 || !may_list_events(plan, block)) return;
+  if (positions >= kFewPositions &&
+      (kernels->counts_fast || block != kernels->blocks)) {
+    return;
+  }
+  plan->block = block;
 }
 
 static void plan_weights(gxnor_host_conv2d* plan) {
@@ -69,13 +78,12 @@ static void plan_weights(gxnor_host_conv2d* plan) {
   const size_t word = plan->s8_input ? 4u * GXNOR_LANES : 8u * GXNOR_LANES;
   const size_t extra = (plan->s32_output ? 0u : 8u * GXNOR_LANES) +
                        (plan->s8_input ? 4u * GXNOR_LANES : 0u);
-  const int32_t wide = plan->kernels->block_groups;
-  plan->blocks =
-      plan->scheme == GXNOR_HOST_EVENTS ? s->output_groups / wide : 0;
-  if (plan->blocks == 0) plan->scheme = GXNOR_HOST_DENSE;
+  const int32_t wide = plan->block == NULL ? 0 : plan->block->groups;
+  plan->blocks = wide == 0 ? 0 : s->output_groups / wide;
   plan->block_bytes =
       ((size_t)s->depth + 1 + (size_t)s->planes) * 8 * (size_t)wide;
-  plan->dense_groups = s->output_groups - plan->blocks * wide;
+  plan->first_dense = plan->blocks * wide;
+  plan->dense_groups = s->output_groups - plan->first_dense;
   plan->group_bytes = extra + segments * (size_t)plan->segment_words * word;
   plan->packed_bytes = (size_t)plan->blocks * plan->block_bytes +
                        (size_t)plan->dense_groups * plan->group_bytes;
@@ -133,7 +141,7 @@ gxnor_status gxnor_host_conv2d_plan(const gxnor_conv2d_params* params,
   plan->s32_output = s32_output;
   if (!plan_input(plan)) return GXNOR_ERR_SHAPE;
   plan_segments(plan);
-  plan_scheme(plan);
+  plan_block(plan);
   plan_weights(plan);
   plan_scratch(plan);
   return GXNOR_OK;
@@ -142,7 +150,7 @@ gxnor_status gxnor_host_conv2d_plan(const gxnor_conv2d_params* params,
 bool gxnor_host_conv2d_same_packing(const gxnor_host_conv2d* a,
                                     const gxnor_host_conv2d* b) {
   return a->kernels == b->kernels && a->s8_input == b->s8_input &&
-         a->s32_output == b->s32_output && a->blocks == b->blocks &&
+         a->s32_output == b->s32_output && a->block == b->block &&
          a->params.kernel_height == b->params.kernel_height &&
          a->params.kernel_width == b->params.kernel_width &&
          a->params.input_channels == b->params.input_channels &&

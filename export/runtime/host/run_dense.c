@@ -113,7 +113,7 @@ static void dense_task(void* argument, int32_t index) {
   const gxnor_host_kernels* const kernels = plan->kernels;
   const int32_t chunks = count_chunks(plan);
   const int32_t dense = index / chunks;
-  const int32_t group = plan->blocks * kernels->block_groups + dense;
+  const int32_t group = plan->first_dense + dense;
   const int32_t first = index % chunks * kTaskPositions;
   const int32_t left = gxnor_host_count_positions(plan) - first;
   const int32_t end = first + (left < kTaskPositions ? left : kTaskPositions);

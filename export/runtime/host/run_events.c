@@ -28,7 +28,7 @@ static row_events events_of(const gxnor_host_call* c, int32_t chunk) {
 }
 
 static uint32_t record_bytes(const gxnor_host_conv2d* plan) {
-  return (uint32_t)plan->kernels->block_groups * 8;
+  return (uint32_t)plan->block->groups * 8;
 }
 
 /* Lists the events of one pixel; returns their end. */
@@ -111,12 +111,12 @@ static gxnor_host_events take_position(const gxnor_host_conv2d* plan,
 static void run_block(const gxnor_host_call* c, gxnor_host_events* events,
                       size_t position, int32_t block) {
   const gxnor_host_conv2d* const plan = c->plan;
-  const size_t wide = (size_t)plan->kernels->block_groups;
+  const size_t wide = (size_t)plan->block->groups;
   const size_t records = ((size_t)plan->shape.depth + 1) * 8 * wide;
   events->records = c->packed + (size_t)block * plan->block_bytes;
   events->thresholds =
       (const uint32_t*)(const void*)(events->records + records);
-  plan->kernels->events(
+  plan->block->events(
       events, c->states + 2 * (position * (size_t)plan->shape.output_groups +
                                (size_t)block * wide));
 }
