@@ -100,6 +100,6 @@ def test_plot_of_the_records(tmp_path: pathlib.Path) -> None:
     for path in RECORDS:
         rows = json.loads(path.read_text())
         plot.draw(rows, tmp_path / "rows.png")
-        assert tables.markdown(rows, "").count("\n| ") == 1 + len(
+        assert tables.markdown(rows, "").count("\n| ") == 2 + len(
             {(row["workload"], row["threads"]) for row in rows}
         )
