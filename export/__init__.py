@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .conversion import convert as convert
     from .delegate import get_delegate_memory as get_delegate_memory
+    from .delegate import get_delegate_path as get_delegate_path
     from .delegate import get_include as get_include
     from .delegate import get_kernels as get_kernels
     from .delegate import load_delegate as load_delegate
@@ -23,6 +24,7 @@ _EXPORTS = {
     "compare": "verification",
     "convert": "conversion",
     "get_delegate_memory": "delegate",
+    "get_delegate_path": "delegate",
     "get_include": "delegate",
     "get_kernels": "delegate",
     "inspect": "inspection",
@@ -47,6 +49,7 @@ __all__ = [  # noqa: F822 (loaded when asked for)
     "compare",
     "convert",
     "get_delegate_memory",
+    "get_delegate_path",
     "get_include",
     "get_kernels",
     "inspect",

@@ -10,7 +10,7 @@ import os
 import pathlib
 import types
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 LIBRARY_NAME: Final = "libgxnor_delegate.so"
 LIBRARY_VARIABLE: Final = "GXNOR_DELEGATE_LIBRARY"
@@ -66,6 +66,8 @@ def load_delegate(kernels: str = "auto") -> Any:
 def get_kernels() -> tuple[str, ...]:
     """Names the kernels that this processor can run, best first.
 
+    `load_delegate` takes these and `"auto"` and `"reference"`.
+
     Raises:
         FileNotFoundError: If the library is missing.
         OSError: If the library cannot be loaded.
@@ -81,20 +83,35 @@ def get_kernels() -> tuple[str, ...]:
     return tuple(name.decode() for name in names)
 
 
-def get_delegate_memory() -> int:
+class DelegateMemory(NamedTuple):
+    """Bytes that delegates hold.
+
+    Attributes:
+        weights: Packed weights and thresholds.
+        scratch: Buffers that an invocation uses.
+    """
+
+    weights: int
+    scratch: int
+
+
+def get_delegate_memory() -> DelegateMemory:
     """Counts the bytes that the delegates of this process hold.
 
-    They are packed weights and scratch buffers, of all interpreters whose
-    tensors are allocated.
+    They are those of all interpreters whose tensors are allocated.
 
     Raises:
         FileNotFoundError: If the library is missing.
         OSError: If the library cannot be loaded.
+
+    Example:
+    >>> get_delegate_memory()
+    DelegateMemory(weights=0, scratch=0)
     """
     count = _open_library(get_delegate_path()).gxnor_delegate_memory
-    count.argtypes = []
+    count.argtypes = [ctypes.c_int32]
     count.restype = ctypes.c_size_t
-    return int(count())
+    return DelegateMemory(count(0), count(1))
 
 
 def get_delegate_path() -> pathlib.Path:
@@ -112,8 +129,8 @@ def get_delegate_path() -> pathlib.Path:
         path = pathlib.Path(override)
         if not path.is_file():
             raise FileNotFoundError(
-                f"There is no delegate library {path}, which the environment "
-                f"variable {LIBRARY_VARIABLE} names. Correct or unset it."
+                f"There is no file {path}, which the environment variable "
+                f"{LIBRARY_VARIABLE} names. Correct or unset it."
             )
         return path
     paths = list(_installed_paths())
@@ -173,7 +190,7 @@ def _open_library(path: pathlib.Path) -> ctypes.CDLL:
     if missing:
         raise OSError(
             f"{path} is no delegate library, for it lacks "
-            f"{' and '.join(missing)}. {_CURE}"
+            f"{', '.join(missing)}. {_CURE}"
         )
     return library
 

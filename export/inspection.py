@@ -168,6 +168,10 @@ def format_rows(rows: list[OpRow], file_bytes: int) -> str:
         f"{'total':<{op_width}}  {'':<16}  {total_bytes:>9,}  {total_macs:>11,}"
     )
     lines.append(f"file: {file_bytes:,} bytes")
+    if any(row.op.startswith("Gxnor") for row in rows):
+        lines.append(
+            "Shapes of packed activations are in words: two for 32 channels."
+        )
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ without XNNPACK. All of a workload take turns in one process.
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -29,6 +30,7 @@ from benchmarks.host_inference.workloads import (
 from export import get_delegate_memory, get_kernels
 from export.interpreter import Runner
 from train import files
+from train.errors import UserError
 
 Row = dict[str, Any]
 
@@ -52,12 +54,27 @@ keys of the rows (null where a workload has no such op):
   ratio_xnnpack_int8  xnnpack_int8_us / gxnor_us, from medians
   gxnor_constant_bytes, int8_constant_bytes
                       weights, biases and thresholds in the file
-  gxnor_memory_bytes  packed weights and scratch of the delegate"""
+  gxnor_packed_bytes, gxnor_scratch_bytes
+                      packed weights and thresholds, and buffers, in memory
+  litert              version of the runtime"""
 
 
-def main() -> None:
+def main() -> int | str:
     """Measures, prints the table, writes the files."""
+    parser = _parser()
+    options = parser.parse_args()
+    try:
+        _check_files(options)
+        rows = _read(options) if options.rows else _measured(parser, options)
+        _write(rows, options)
+    except (UserError, OSError) as error:
+        return str(error)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.host_inference",
         description=__doc__,
         epilog=_KEYS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -65,41 +82,113 @@ def main() -> None:
     parser.add_argument(
         "--workloads", help="names, separated by commas; default: all"
     )
-    parser.add_argument("--kernels", default="auto", choices=_kernels())
-    parser.add_argument("--threads", default="1,2", help="numbers of threads")
     parser.add_argument(
-        "--densities", default=",".join(map(str, _DENSITIES)), help="in (0, 1]"
+        "--kernels",
+        default="auto",
+        choices=_kernels(),
+        help="those of the custom ops; default: %(default)s",
     )
-    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument(
-        "--width", type=float, default=1.0, help="factor on the nets' layers"
+        "--threads",
+        default="1,2",
+        help="numbers of threads, each measured on as many processors; "
+        "default: %(default)s",
     )
-    parser.add_argument("--json", help="file for the rows")
-    parser.add_argument("--plot", help="PNG file, of one thread")
     parser.add_argument(
-        "--page", help="Markdown file with a place for the table"
+        "--densities",
+        default=",".join(map(str, _DENSITIES)),
+        help="shares of non-zero activations, in (0, 1]; default: %(default)s",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=30,
+        help="turns of each, of 10 ms; default: %(default)s, about two "
+        "minutes in all",
+    )
+    parser.add_argument(
+        "--width",
+        type=float,
+        default=1.0,
+        help="factor on filters and units of the nets; default: %(default)s",
+    )
+    parser.add_argument(
+        "--json",
+        default="out/host_inference.json",
+        help="file for the rows; default: %(default)s",
+    )
+    parser.add_argument(
+        "--plot",
+        default="out/host_inference.png",
+        help="PNG file, of one thread; default: %(default)s",
+    )
+    parser.add_argument(
+        "--page",
+        help="Markdown file whose section behind the line `<!-- host_inference:"
+        " KERNELS -->` is replaced",
     )
     parser.add_argument(
         "--rows",
-        help="JSON file of rows to write again, instead of measuring",
+        help="JSON file of rows, of which plot and page are made again "
+        "instead of measuring",
     )
-    options = parser.parse_args()
-    if options.rows:
-        rows = json.loads(pathlib.Path(options.rows).read_text())
+    return parser
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Now, and not after minutes."""
+    if options.rounds < 1 or not options.width > 0:
+        raise UserError(
+            "--rounds must be >= 1 and --width > 0. Received: "
+            f"rounds={options.rounds}, width={options.width}"
+        )
+    for name in (options.json, options.plot):
+        folder = pathlib.Path(name).parent
+        if folder == pathlib.Path("out"):
+            folder.mkdir(exist_ok=True)
+        if not folder.is_dir():
+            raise UserError(
+                f"The folder `{folder}` does not exist. Create it first."
+            )
+    if options.page:
+        document = pathlib.Path(options.page).read_text("utf-8")
+        if not options.rows:
+            pages.replaced(
+                document, "host_inference", _resolved(options.kernels), ""
+            )
+
+
+def _resolved(kernels: str) -> str:
+    return get_kernels()[0] if kernels == "auto" else kernels
+
+
+def _read(options: argparse.Namespace) -> list[Row]:
+    text = pathlib.Path(options.rows).read_text("utf-8")
+    try:
+        rows: list[Row] = json.loads(text)
         print(tables.table(rows))
-    else:
-        rows = _measured(parser, options)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(rows, indent=2) + "\n")
-    if options.plot:
-        plot.draw(rows, pathlib.Path(options.plot))
+        tables.markdown(rows, "")
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        raise UserError(
+            f"`{options.rows}` must have rows of this benchmark, as --json "
+            "writes them."
+        ) from None
+    return rows
+
+
+def _write(rows: list[Row], options: argparse.Namespace) -> None:
+    if not options.rows:
+        files.write_text(
+            pathlib.Path(options.json), json.dumps(rows, indent=2) + "\n"
+        )
+    plot.draw(rows, pathlib.Path(options.plot))
     if options.page:
         path = pathlib.Path(options.page)
-        text = tables.markdown(rows, _command(options))
+        kernels = rows[0]["kernels"]
+        text = tables.markdown(rows, _command(kernels))
         document = path.read_text("utf-8")
-        name = options.kernels
         files.write_text(
-            path, pages.replaced(document, "host_inference", name, text)
+            path, pages.replaced(document, "host_inference", kernels, text)
         )
 
 
@@ -115,12 +204,10 @@ def _measured(
     return rows
 
 
-def _command(options: argparse.Namespace) -> str:
-    """What measures such rows."""
-    kernels = (
-        "" if options.kernels == "auto" else f"--kernels={options.kernels} "
-    )
-    return f"python -m benchmarks.host_inference {kernels}--json=FILE"
+def _command(kernels: str) -> str:
+    """What measures such rows, on a processor like this one."""
+    command = "python -m benchmarks.host_inference"
+    return command if kernels == "avx512" else f"{command} --kernels={kernels}"
 
 
 def _kernels() -> list[str]:
@@ -131,7 +218,9 @@ def _chosen(
     parser: argparse.ArgumentParser, options: argparse.Namespace
 ) -> list[Workload]:
     known = workloads(options.width)
-    names = options.workloads.split(",") if options.workloads else list(known)
+    names = list(known)
+    if options.workloads is not None:
+        names = options.workloads.split(",")
     for name in names:
         if name not in known:
             parser.error(
@@ -167,12 +256,16 @@ def measure(
     _bind(threads)
     kernels = options.kernels
     runners: dict[str, Runner] = {}
-    memory: dict[float, int] = {}
+    memory: dict[float, tuple[int, int]] = {}
     ours = {density: workload.ours(density) for density in options.densities}
     for density, model in ours.items():
         before = get_delegate_memory()
         runners[f"gxnor_{density}"] = _runner(model, threads, True, kernels)
-        memory[density] = get_delegate_memory() - before
+        after = get_delegate_memory()
+        memory[density] = (
+            after.weights - before.weights,
+            after.scratch - before.scratch,
+        )
     others = {name: make() for name, make in workload.others.items()}
     for name, model in others.items():
         runners[f"xnnpack_{name}_us"] = _runner(model, threads, True)
@@ -182,8 +275,9 @@ def measure(
         for name, seconds in timing.interleaved(runners, options.rounds).items()
     }
     shared: Row = {
-        "kernels": get_kernels()[0] if kernels == "auto" else kernels,
+        "kernels": _resolved(kernels),
         "processor": machine.processor(),
+        "litert": importlib.metadata.version("ai-edge-litert"),
         "macs": workload.macs,
         **{
             f"xnnpack_{name}_us": times.get(f"xnnpack_{name}_us")
@@ -205,7 +299,8 @@ def measure(
                 "gxnor_gmacs": workload.macs / own / 1e3,
                 "ratio_xnnpack_int8": times["xnnpack_int8_us"] / own,
                 "gxnor_constant_bytes": model.constant_bytes,
-                "gxnor_memory_bytes": memory[density],
+                "gxnor_packed_bytes": memory[density][0],
+                "gxnor_scratch_bytes": memory[density][1],
             }
         )
     return rows

@@ -34,6 +34,7 @@ _MOST = 2000
 def main() -> None:
     """Counts and prints the table."""
     parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.host_inference.instructions",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -57,8 +58,8 @@ def main() -> None:
         ours = [_count(workload.ours(d), times, library) for d in _DENSITIES]
         cells = [
             name,
-            f"{theirs / 1e6:.2f}",
-            " / ".join(f"{count / 1e6:.2f}" for count in ours),
+            f"{theirs / 1e6:.3f}",
+            " / ".join(f"{count / 1e6:.3f}" for count in ours),
             " / ".join(f"{theirs / count:.1f}" for count in ours),
         ]
         print(f"| {' | '.join(cells)} |", flush=True)
@@ -96,7 +97,8 @@ def _total(path: pathlib.Path, count: int, library: str) -> int:
     except subprocess.CalledProcessError as error:
         sys.exit(f"{' '.join(command)}\n{error.stderr}")
     found = re.search(r"I +refs: +([\d,]+)", done.stderr)
-    assert found is not None, done.stderr
+    if found is None:
+        sys.exit(f"Valgrind printed no number of instructions:\n{done.stderr}")
     return int(found[1].replace(",", ""))
 
 

@@ -8,9 +8,11 @@ computes most has in it. Which products one pass of a loop computes follows
 from its source.
 """
 
+import argparse
 import collections
 import dataclasses
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,22 +28,20 @@ class Kernel:
         name: What it is.
         marks: An instruction that the loop has, and how often.
         products: Products of one pass.
-        unit: What else there is to know about them.
     """
 
     name: str
     marks: tuple[str, int]
     products: int
-    unit: str
 
 
 # A pass of the dense loop is a word of 32 channels of a full tile; of the
 # carry loop two words of 8 lanes and 3 positions; of the events 16 of them.
 _KERNELS = (
-    Kernel("avx512, dense", ("vpopcntd", 24), 6 * 32 * 32, ""),
-    Kernel("avx512, int8 input", ("vpdpbusd", 12), 6 * 32 * 4, ""),
-    Kernel("avx512, events", ("vpternlogq", 46), 16 * 512, "non-zero inputs"),
-    Kernel("avx2, dense", ("vpshufb", 6), 2 * 3 * 8 * 32, ""),
+    Kernel("avx512, dense", ("vpopcntd", 24), 6 * 32 * 32),
+    Kernel("avx512, int8 input", ("vpdpbusd", 12), 6 * 32 * 4),
+    Kernel("avx512, events*", ("vpternlogq", 46), 16 * 512),
+    Kernel("avx2, dense", ("vpshufb", 6), 2 * 3 * 8 * 32),
 )
 
 Instruction = tuple[int, str, str]
@@ -49,6 +49,13 @@ Instruction = tuple[int, str, str]
 
 def main() -> None:
     """Prints the table."""
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.host_inference.mix",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    if shutil.which("objdump") is None:
+        sys.exit("This needs `objdump`; Debian has it in binutils.")
     if "avx2" not in delegate.get_kernels():
         sys.exit("This needs an x86-64 processor with AVX2.")
     loops = list(_loops(_disassembled()))
@@ -68,8 +75,9 @@ def main() -> None:
         most = ", ".join(f"{n} {name}" for name, n in names.most_common(7))
         print(
             f"{kernel.name:<20} {kernel.products:>8,} {len(loop):>7} "
-            f"{kernel.products / len(loop):>6.1f}  {most} {kernel.unit}"
+            f"{kernel.products / len(loop):>6.1f}  {most}"
         )
+    print("* of non-zero inputs")
 
 
 def _disassembled() -> list[Instruction]:

@@ -19,8 +19,10 @@ def table(rows: Sequence[Row], header: bool = True) -> str:
         "ratio_xnnpack_int8": ("{:.2f}", 6, "ratio"),
         "xnnpack_int4_us": ("{:.1f}", 7, "int4"),
         "xnnpack_int2_us": ("{:.1f}", 7, "int2"),
-        "builtin_int8_us": ("{:.1f}", 8, "builtin"),
         "xnnpack_float32_us": ("{:.1f}", 8, "float32"),
+        "builtin_int8_us": ("{:.1f}", 8, "no XNN"),
+        "gxnor_constant_bytes": ("{:,}", 10, "bytes"),
+        "int8_constant_bytes": ("{:,}", 10, "int8's"),
     }
 
     def line(cells: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import io
 import statistics
+import warnings
 from collections.abc import Callable, Mapping
 
 import flatbuffers
@@ -198,7 +199,13 @@ def convolution(size: int, channels: int) -> Workload:
         lambda density: _one_op(
             _conv_options(size, channels), shape, (3, 3), density
         ),
-        {"int8": other(np.int8), "float32": other(np.float32)},
+        {
+            "int8": other(np.int8),
+            # XNNPACK refuses it, and LiteRT's own kernel takes it; there is
+            # no such thing for int2.
+            "int4": lambda: _with_narrow_weights(other(np.int8)(), 4),
+            "float32": other(np.float32),
+        },
     )
 
 
@@ -266,7 +273,11 @@ def _converted(net: str, width: float, quantized: bool) -> Model:
         converter.inference_output_type = tf.int8
     images = _images(net, 1)
     x = (images * 128).astype(np.int8) if quantized else images
-    with contextlib.redirect_stdout(io.StringIO()):  # It lists all variables.
+    # It lists all variables, and misses statistics that it has no use for.
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(action="ignore"),
+    ):
         return Model(converter.convert(), x)
 
 

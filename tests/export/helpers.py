@@ -247,9 +247,11 @@ def problems(
     channels = st.one_of(
         st.integers(1, 5), st.integers(30, 34), st.integers(62, 66)
     )
+    # Blocks of 64, 128, 256 and 512 outputs, and a little more than them.
+    wide = st.sampled_from([97, 130, 225, 260, 481, 520])
     values: dict[str, int] = {
         "input_channels": draw(channels),
-        "output_channels": draw(channels),
+        "output_channels": draw(st.one_of(channels, channels, wide)),
     }
     sizes: dict[str, int] = {}
     for axis, before, after in (

@@ -73,6 +73,16 @@ static void test_all_cases(void) {
   }
 }
 
+/* A channel that is set in both planes counts as 0. */
+static void test_damaged_input(void) {
+  const uint32_t input[] = {3, 3, 4, 8};
+  const gxnor_max_pool2d_params params = {1, 1, 2, 32, 1, 2, 1, 1, 0, 0, 0, 0};
+  uint32_t output[2];
+  CHECK_EQ(gxnor_max_pool2d_t2(&params, input, output), GXNOR_OK);
+  CHECK_EQ(output[0], 4);
+  CHECK_EQ(output[1], 0);
+}
+
 static gxnor_status get(gxnor_max_pool2d_params params) {
   gxnor_max_pool2d_shape shape;
   return gxnor_max_pool2d_get_shape(&params, &shape);
@@ -112,6 +122,7 @@ static void test_errors(void) {
 int main(void) {
   CHECK_EQ(get(kParams), GXNOR_OK);
   test_all_cases();
+  test_damaged_input();
   test_errors();
   return check_result();
 }

@@ -64,6 +64,9 @@ static void in_pool(void* pool, gxnor_host_task task, void* argument,
   gxnor_thread_pool_run(pool, 3, task, argument, count);
 }
 
+/* How often the widest blocks of events met more than one position. */
+static int widest_blocks;
+
 /* Runs one kernel set twice, alone and with a pool of threads. */
 static void check_kernels(const problem* p, kind k, const tensors* t,
                           const gxnor_host_kernels* kernels,
@@ -73,6 +76,10 @@ static void check_kernels(const problem* p, kind k, const tensors* t,
   CHECK_EQ(gxnor_host_conv2d_plan(&p->params, k.s8_input, k.s32_output, kernels,
                                   &plan),
            GXNOR_OK);
+  if (plan.block != NULL && plan.positions > 1) {
+    if (plan.block == kernels->blocks) ++widest_blocks;
+  }
+  plan.worth_threads = true;
   packed = make_buffer(plan.packed_bytes);
   scratch = make_buffer(plan.scratch_bytes);
   gxnor_host_conv2d_pack(&plan, t->weights, k.s32_output ? NULL : t->thresholds,
@@ -141,6 +148,40 @@ static void test_events(gxnor_thread_pool* pool) {
       free_problem(&p);
     }
   }
+}
+
+/* Wide layers on many positions: blocks of every width, beside dense groups;
+ * strides, padding, pools, images. */
+static void test_wide_convolutions(gxnor_thread_pool* pool) {
+  static const int32_t kOutputs[] = {97, 130, 260, 600};
+  const int before = widest_blocks;
+  int kernel_sets = 0;
+  for (int i = 0; i < 8; ++i) {
+    const kind k = {false, false};
+    gxnor_conv2d_params params = default_params(70, kOutputs[i % 4]);
+    problem p;
+    params.batches = 2;
+    params.input_height = 7;
+    params.input_width = 9;
+    params.kernel_width = 3;
+    params.pad_left = 2;
+    params.pad_bottom = 1;
+    if (i >= 4) {
+      params.stride_width = 2;
+      params.pool_height = params.pool_width = 2;
+      params.pool_stride_height = 2;
+      params.pool_pad_right = 1;
+    }
+    p = make_problem(params, 1, (uint32_t)i);
+    check_problem(&p, k, pool);
+    free_problem(&p);
+  }
+  for (size_t i = 0; gxnor_host_kernels_name(i) != NULL; ++i) {
+    const gxnor_host_kernels* const kernels =
+        gxnor_host_find_kernels(gxnor_host_kernels_name(i));
+    if (!kernels->counts_fast) ++kernel_sets;
+  }
+  CHECK(widest_blocks - before >= 4 * kernel_sets);
 }
 
 /* One position, but not of a kernel that covers its input. */
@@ -267,6 +308,12 @@ static void test_refusals(void) {
   params.pool_stride_height = params.pool_stride_width = 1 << 18;
   CHECK_EQ(gxnor_host_conv2d_plan(&params, false, false, kernels, &plan),
            GXNOR_ERR_SHAPE);
+  /* States that a pool makes nothing of. */
+  params = flat_params(1, 1, 3520000);
+  params.input_height = params.input_width = 1000;
+  params.pool_height = params.pool_width = 1000;
+  CHECK_EQ(gxnor_host_conv2d_plan(&params, true, false, kernels, &plan),
+           GXNOR_ERR_SHAPE);
 }
 
 /* A plan for another size of input keeps the packed weights, unless the sums
@@ -292,6 +339,7 @@ int main(void) {
   gxnor_thread_pool* const pool = gxnor_thread_pool_create();
   test_all_cases(pool);
   test_events(pool);
+  test_wide_convolutions(pool);
   test_one_position(pool);
   test_extremes(pool);
   test_many_positions(pool);

@@ -32,6 +32,7 @@ static void check_problem(const depthwise_problem* p, const uint32_t* input,
     CHECK_EQ(gxnor_host_depthwise_conv2d_plan(
                  params, s32_output, gxnor_host_find_kernels(name), &plan),
              GXNOR_OK);
+    plan.worth_threads = true;
     scratch = allocate(plan.scratch_bytes, 1);
     memset(scratch, 0xA5, plan.scratch_bytes);
     for (int run = 0; run < 2; ++run) {
@@ -74,7 +75,7 @@ static void test_wide(gxnor_thread_pool* pool) {
     depthwise_problem p;
     uint32_t* input;
     params.input_width = width;
-    params.input_height = 8;
+    params.input_height = 12;
     params.kernel_height = 8;
     params.kernel_width = 16;
     params.pad_left = 9;
@@ -122,6 +123,31 @@ static void test_refusals(void) {
   params.stride_width = 1 << 29;
   CHECK_EQ(gxnor_host_depthwise_conv2d_plan(&params, false, kernels, &plan),
            GXNOR_ERR_SHAPE);
+  /* A product of sizes that 64 bits do not hold. */
+  params = default_params(1, 1);
+  params.input_height = 8192;
+  params.input_width = 16384;
+  params.kernel_height = params.kernel_width = 1;
+  params.stride_height = (1 << 30) - 1;
+  params.stride_width = 1 << 28;
+  params.pad_top = params.pad_bottom = 1 << 29;
+  CHECK_EQ(gxnor_host_depthwise_conv2d_plan(&params, false, kernels, &plan),
+           GXNOR_ERR_SHAPE);
+}
+
+/* Rows are divided where there are few groups, and threads are not woken for
+ * little work. */
+static void test_tasks(void) {
+  const gxnor_host_kernels* const kernels = gxnor_host_find_kernels("auto");
+  gxnor_conv2d_params params = default_params(32, 32);
+  gxnor_host_depthwise_conv2d plan;
+  CHECK_EQ(gxnor_host_depthwise_conv2d_plan(&params, false, kernels, &plan),
+           GXNOR_OK);
+  CHECK(!plan.worth_threads);
+  params.input_height = params.input_width = 100;
+  CHECK_EQ(gxnor_host_depthwise_conv2d_plan(&params, false, kernels, &plan),
+           GXNOR_OK);
+  CHECK(plan.worth_threads && plan.row_chunks > 1);
 }
 
 int main(void) {
@@ -130,6 +156,7 @@ int main(void) {
   test_wide(pool);
   test_damaged_input(pool);
   test_refusals();
+  test_tasks();
   gxnor_thread_pool_destroy(pool);
   return check_result();
 }

@@ -255,6 +255,16 @@ static void weights_rank(runtime* r) { r->dims[kWeights].size = 2; }
 static void variable_weights(runtime* r) {
   r->tensors[kWeights].allocation_type = 2;
 }
+static void odd_weights(runtime* r) {
+  char* const data = r->tensors[kWeights].data;
+  memmove(data + 1, data, r->tensors[kWeights].bytes - 1);
+  r->tensors[kWeights].data = data + 1;
+}
+static void odd_constant_input(runtime* r) {
+  char* const data = r->tensors[kInput].data;
+  r->tensors[kInput].allocation_type = kTfLiteMmapRo;
+  r->tensors[kInput].data = data + 2;
+}
 static void short_weights(runtime* r) { r->tensors[kWeights].bytes -= 4; }
 static void both_planes(runtime* r) {
   ((uint32_t*)r->tensors[kWeights].data)[0] |= 1u << 3;
@@ -342,6 +352,8 @@ static void test_refusals(void) {
        "weights must have the shape (2, 19, 2); received "
        "(2, 19)"},
       {variable_weights, "weights must be a constant"},
+      {odd_weights, "data of input 1 must be 4-byte aligned"},
+      {odd_constant_input, "data of input 0 must be 4-byte aligned"},
       {short_weights, "must be a constant of 304 bytes; received 300"},
       {both_planes, "record 0 of weight group 0 is {0x"},
       {unused_lane, "record 0 of weight group 1 is {0x"},
@@ -357,11 +369,88 @@ static void test_refusals(void) {
   problem p = make_problem(params_of(k), 1, 1);
   for (size_t i = 0; i < sizeof kCases / sizeof kCases[0]; ++i) {
     runtime r;
+    void* data[kTensors];
     make_runtime(&r, k, &p);
+    for (int j = 0; j < kTensors; ++j) data[j] = r.tensors[j].data;
     kCases[i].change(&r);
     check_refused(&r, kCases[i].text);
+    for (int j = 0; j < kOutput; ++j) r.tensors[j].data = data[j];
     free_runtime(&r);
   }
+  free_problem(&p);
+}
+
+/* Whatever a byte of the options becomes, the node runs or is refused. */
+static void check_damaged_options(runtime* r) {
+  for (size_t i = 0; i < r->options.size; ++i) {
+    const uint8_t byte = r->options.bytes[i];
+    for (int change = 1; change < 256; change += 3) {
+      TfLiteNode node;
+      r->options.bytes[i] = (uint8_t)(byte ^ change);
+      if (start(r, &node) == kTfLiteOk) {
+        CHECK_EQ(r->kernel.invoke(&r->context, &node), kTfLiteOk);
+      } else {
+        CHECK(r->error[0] != '\0');
+      }
+      r->kernel.free(&r->context, node.user_data);
+    }
+    r->options.bytes[i] = byte;
+  }
+}
+
+/* A wide problem, for which hosts pack weights for events. */
+static void make_wide_runtime(runtime* r, const problem* p) {
+  const gxnor_conv2d_params* const q = &p->params;
+  const int32_t input[] = {q->batches, 2, 2, 4};
+  const int32_t weights[] = {p->shape.output_groups, p->shape.depth + 1, 2};
+  const int32_t sliced[] = {p->shape.output_groups, p->shape.planes, 2};
+  const int32_t nothing[] = {1, 1};
+  const entry entries[] = {{"input_channels", q->input_channels},
+                           {"output_channels", q->output_channels},
+                           {"version", 1}};
+  start_runtime(r, "GxnorFullyConnected", 3, entries, 3);
+  set_tensor(r, kInput, kTfLiteInt32, pack_input(p), 0, 4, input);
+  set_tensor(r, kWeights, kTfLiteInt32, pack_weights(p), 1, 3, weights);
+  set_tensor(r, kThresholds, kTfLiteInt32, pack_thresholds(p), 1, 3, sliced);
+  set_tensor(r, kOutput, kTfLiteInt32, NULL, 0, 2, nothing);
+}
+
+static TfLiteStatus resize_fails(TfLiteContext* context, TfLiteTensor* tensor,
+                                 TfLiteIntArray* dims) {
+  (void)tensor;
+  free(dims);
+  context->ReportError(context, "out of memory");
+  return kTfLiteError;
+}
+
+/* A Prepare that failed late is followed by one that does not, with another
+ * batch. */
+static void test_prepare_after_failure(void) {
+  gxnor_conv2d_params params = default_params(40, 600);
+  problem p;
+  runtime r;
+  TfLiteNode node;
+  uint32_t* expected;
+  size_t words;
+  params.input_height = params.input_width = 2;
+  params.kernel_height = params.kernel_width = 2;
+  params.batches = 3;
+  p = make_problem(params, 1, 1);
+  solve(&p);
+  make_wide_runtime(&r, &p);
+  r.context.ResizeTensor = resize_fails;
+  r.dims[kInput].data[0] = 1;
+  CHECK_EQ(start(&r, &node), kTfLiteError);
+  r.context.ResizeTensor = resize;
+  r.dims[kInput].data[0] = 3;
+  CHECK_EQ(r.kernel.prepare(&r.context, &node), kTfLiteOk);
+  CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
+  expected = pack_states(p.states, 3, 600, &words);
+  CHECK(memcmp(r.tensors[kOutput].data, expected, words * 4) == 0);
+  r.kernel.free(&r.context, node.user_data);
+  check_damaged_options(&r);
+  free(expected);
+  free_runtime(&r);
   free_problem(&p);
 }
 
@@ -395,24 +484,6 @@ static void test_absent_thresholds(void) {
   r.kernel.free(&r.context, node.user_data);
   free_runtime(&r);
   free_problem(&p);
-}
-
-/* Whatever a byte of the options becomes, the node runs or is refused. */
-static void check_damaged_options(runtime* r) {
-  for (size_t i = 0; i < r->options.size; ++i) {
-    const uint8_t byte = r->options.bytes[i];
-    for (int change = 1; change < 256; change += 3) {
-      TfLiteNode node;
-      r->options.bytes[i] = (uint8_t)(byte ^ change);
-      if (start(r, &node) == kTfLiteOk) {
-        CHECK_EQ(r->kernel.invoke(&r->context, &node), kTfLiteOk);
-      } else {
-        CHECK(r->error[0] != '\0');
-      }
-      r->kernel.free(&r->context, node.user_data);
-    }
-    r->options.bytes[i] = byte;
-  }
 }
 
 static void test_damaged_options(void) {
@@ -756,13 +827,15 @@ int main(void) {
     kernels = name == NULL ? NULL : gxnor_host_find_kernels(name);
     test_all_kinds();
     test_refusals();
+    test_prepare_after_failure();
     test_plain_thresholds();
     test_absent_thresholds();
     test_damaged_options();
     test_depthwise();
     test_max_pool();
     test_image_refusals();
-    CHECK_EQ(gxnor_memory_total(), 0);
+    CHECK_EQ(gxnor_memory_total(GXNOR_MEMORY_WEIGHTS), 0);
+    CHECK_EQ(gxnor_memory_total(GXNOR_MEMORY_SCRATCH), 0);
     name = gxnor_host_kernels_name(count++);
   } while (name != NULL);
   test_pack();

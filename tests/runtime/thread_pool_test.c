@@ -91,6 +91,36 @@ static void test_several_callers(void) {
   gxnor_thread_pool_destroy(pool);
 }
 
+/* Threads that are in a task at the same time, and the most of them. */
+typedef struct crowd {
+  _Atomic int32_t now, most;
+} crowd;
+
+static void enter(void* argument, int32_t index) {
+  crowd* const c = argument;
+  const int32_t now = atomic_fetch_add(&c->now, 1) + 1;
+  int32_t most = atomic_load(&c->most);
+  (void)index;
+  while (now > most && !atomic_compare_exchange_weak(&c->most, &most, now)) {
+  }
+  for (int i = 0; i < 50; ++i) atomic_load(&c->most);
+  atomic_fetch_sub(&c->now, 1);
+}
+
+/* No more threads help than were asked for, though there are more. */
+static void test_limit(void) {
+  gxnor_thread_pool* const pool = gxnor_thread_pool_create();
+  int32_t most = 0;
+  for (int32_t i = 0; i < 2000; ++i) {
+    crowd wide = {0, 0}, narrow = {0, 0};
+    gxnor_thread_pool_run(pool, 8, enter, &wide, 40);
+    gxnor_thread_pool_run(pool, 2, enter, &narrow, 40);
+    if (atomic_load(&narrow.most) > most) most = atomic_load(&narrow.most);
+  }
+  CHECK(most <= 2);
+  gxnor_thread_pool_destroy(pool);
+}
+
 /* A forked process has no threads of the pool, and needs none. */
 static void test_fork(void) {
   gxnor_thread_pool* const pool = gxnor_thread_pool_create();
@@ -113,6 +143,7 @@ int main(void) {
   test_each_task_runs_once();
   test_pauses();
   test_several_callers();
+  test_limit();
   test_fork();
   gxnor_thread_pool_destroy(NULL);
   return check_result();

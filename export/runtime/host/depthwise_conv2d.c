@@ -6,8 +6,14 @@
 #include "gxnor_conv2d_internal.h"
 #include "host_depthwise_conv2d.h"
 #include "kernels.h"
-#include "pool.h"
+#include "max_pool.h"
 #include "sizes.h"
+
+/* Threads are not worth waking for fewer products of 32 lanes. */
+enum { kWorthThreads = 1 << 14 };
+
+/* Tasks to be shared out, if there is work for so many. */
+enum { kTasks = 16 };
 
 /* ---- Plan ---- */
 
@@ -45,6 +51,21 @@ static void plan_taps(gxnor_host_depthwise_conv2d* plan) {
   }
 }
 
+/* Rows of a group are divided where groups alone are no work for threads. */
+static void plan_tasks(gxnor_host_depthwise_conv2d* plan) {
+  const int64_t groups =
+      (int64_t)plan->params.batches * plan->shape.output_groups;
+  const int64_t words = groups * plan->shape.conv_height *
+                        plan->shape.conv_width * plan->shape.depth;
+  plan->worth_threads = words >= kWorthThreads;
+  plan->row_chunks = 1;
+  if (plan->worth_threads && groups < kTasks) {
+    const int32_t most = kTasks / (int32_t)groups;
+    plan->row_chunks =
+        plan->shape.conv_height < most ? plan->shape.conv_height : most;
+  }
+}
+
 gxnor_status gxnor_host_depthwise_conv2d_plan(
     const gxnor_conv2d_params* params, bool s32_output,
     const gxnor_host_kernels* kernels, gxnor_host_depthwise_conv2d* plan) {
@@ -55,9 +76,11 @@ gxnor_status gxnor_host_depthwise_conv2d_plan(
   plan->params = *params;
   plan->kernels = kernels;
   plan->s32_output = s32_output;
-  if (plan->shape.depth > GXNOR_HOST_MAX_TAPS || !plan_planes(plan)) {
+  if (plan->shape.depth > GXNOR_HOST_MAX_TAPS || !plan_planes(plan) ||
+      !gxnor_host_may_pool(params, &plan->shape)) {
     return GXNOR_ERR_SHAPE;
   }
+  plan_tasks(plan);
   plan_taps(plan);
   planes = 2 * (size_t)params->batches * (size_t)plan->shape.output_groups;
   plan->states_offset = gxnor_host_round_up(
@@ -82,21 +105,30 @@ typedef struct call {
   int32_t* sums;    /* The output. */
 } call;
 
+static uint32_t* planes_of(const call* c, int32_t group) {
+  return c->planes + (size_t)group * 2 * c->plan->plane_words;
+}
+
 /* Writes the planes of one group of one image. A channel set in both, as in
  * damaged input, counts as 0. */
-static void split_input(const gxnor_host_depthwise_conv2d* plan,
-                        const uint32_t* input, uint32_t* plus,
-                        uint32_t* minus) {
+static void split_task(void* argument, int32_t index) {
+  const call* const c = argument;
+  const gxnor_host_depthwise_conv2d* const plan = c->plan;
   const gxnor_conv2d_params* const p = &plan->params;
-  const size_t step = 2 * (size_t)plan->shape.input_groups;
-  memset(plus, 0, plan->plane_words * sizeof *plus);
-  memset(minus, 0, plan->plane_words * sizeof *minus);
+  const size_t groups = (size_t)plan->shape.output_groups;
+  const size_t pixels = (size_t)p->input_height * (size_t)p->input_width;
+  const uint32_t* input =
+      c->input +
+      2 * ((size_t)index / groups * pixels * groups + (size_t)index % groups);
+  uint32_t* const plus = planes_of(c, index);
+  uint32_t* const minus = plus + plan->plane_words;
+  memset(plus, 0, 2 * plan->plane_words * sizeof *plus);
   for (int32_t y = 0; y < p->input_height; ++y) {
     const int64_t row = (int64_t)y + p->pad_top;
     int32_t column = p->pad_left / p->stride_width;
     int32_t phase = p->pad_left % p->stride_width;
     if (row >= plan->padded_height) break;
-    for (int32_t x = 0; x < p->input_width; ++x, input += step) {
+    for (int32_t x = 0; x < p->input_width; ++x, input += 2 * groups) {
       if (column < plan->phase_width) {
         const size_t at = (size_t)row * plan->row_words +
                           (size_t)phase * (size_t)plan->phase_width +
@@ -112,20 +144,12 @@ static void split_input(const gxnor_host_depthwise_conv2d* plan,
   }
 }
 
-/* Computes one group of one image. */
-static void group_task(void* argument, int32_t index) {
-  const call* const c = argument;
+/* What all rows of a group have in common. */
+static gxnor_host_depthwise_row row_of(const call* c, size_t group) {
   const gxnor_host_depthwise_conv2d* const plan = c->plan;
-  const gxnor_conv2d_params* const p = &plan->params;
   const gxnor_conv2d_shape* const s = &plan->shape;
-  const size_t groups = (size_t)s->output_groups;
-  const size_t batch = (size_t)index / groups;
-  const size_t group = (size_t)index % groups;
-  const size_t input_words =
-      (size_t)p->input_height * (size_t)p->input_width * 2 * groups;
-  const size_t lanes = (size_t)p->output_channels - group * GXNOR_LANES;
-  uint32_t* const plus = c->planes + (size_t)index * 2 * plan->plane_words;
-  uint32_t* const minus = plus + plan->plane_words;
+  const size_t channels = (size_t)plan->params.output_channels;
+  const size_t lanes = channels - group * GXNOR_LANES;
   gxnor_host_depthwise_row row = {
       .records = c->weights + group * ((size_t)s->depth + 1) * 2,
       .offsets = plan->offsets,
@@ -133,18 +157,34 @@ static void group_task(void* argument, int32_t index) {
       .plane_count = s->planes,
       .columns = s->conv_width,
       .lanes = lanes < GXNOR_LANES ? (int32_t)lanes : GXNOR_LANES,
-      .step = plan->s32_output ? (size_t)p->output_channels : 2 * groups,
+      .step = plan->s32_output ? channels : 2 * (size_t)s->output_groups,
   };
   if (!plan->s32_output) {
     row.thresholds = c->thresholds + group * (size_t)s->planes * 2;
   }
-  split_input(plan, c->input + batch * input_words + 2 * group, plus, minus);
-  for (int32_t y = 0; y < s->conv_height; ++y) {
-    const size_t first = (size_t)y * (size_t)p->stride_height * plan->row_words;
+  return row;
+}
+
+/* Computes some rows of one group of one image. */
+static void rows_task(void* argument, int32_t index) {
+  const call* const c = argument;
+  const gxnor_host_depthwise_conv2d* const plan = c->plan;
+  const gxnor_conv2d_shape* const s = &plan->shape;
+  const int32_t chunk = index % plan->row_chunks;
+  const int32_t image_group = index / plan->row_chunks;
+  const size_t batch = (size_t)(image_group / s->output_groups);
+  const size_t group = (size_t)(image_group % s->output_groups);
+  const int64_t rows = s->conv_height;
+  const int32_t end = (int32_t)((chunk + 1) * rows / plan->row_chunks);
+  const uint32_t* const plus = planes_of(c, image_group);
+  gxnor_host_depthwise_row row = row_of(c, group);
+  for (int32_t y = (int32_t)(chunk * rows / plan->row_chunks); y < end; ++y) {
+    const size_t first =
+        (size_t)y * (size_t)plan->params.stride_height * plan->row_words;
     const size_t position =
         (batch * (size_t)s->conv_height + (size_t)y) * (size_t)s->conv_width;
     row.plus = plus + first;
-    row.minus = minus + first;
+    row.minus = plus + plan->plane_words + first;
     if (plan->s32_output) {
       plan->kernels->depthwise_sums(
           &row, c->sums + position * row.step + group * GXNOR_LANES);
@@ -160,6 +200,7 @@ void gxnor_host_depthwise_conv2d_run(
     const uint32_t* weights, const uint32_t* thresholds, void* scratch,
     void* output, gxnor_host_run_tasks run_tasks, void* runner) {
   const bool pool = gxnor_conv2d_has_pool(&plan->params);
+  const int32_t groups = plan->params.batches * plan->shape.output_groups;
   uint8_t* const memory = scratch;
   call c = {
       .plan = plan,
@@ -171,8 +212,13 @@ void gxnor_host_depthwise_conv2d_run(
           pool ? (uint32_t*)(void*)(memory + plan->states_offset) : output,
       .sums = output,
   };
-  if (run_tasks == NULL) run_tasks = gxnor_host_run_here;
-  run_tasks(runner, group_task, &c,
-            plan->params.batches * plan->shape.output_groups);
-  if (pool) gxnor_host_pool(&plan->params, &plan->shape, c.states, output);
+  if (run_tasks == NULL || !plan->worth_threads) {
+    run_tasks = gxnor_host_run_here;
+  }
+  run_tasks(runner, split_task, &c, groups);
+  run_tasks(runner, rows_task, &c, groups * plan->row_chunks);
+  if (pool) {
+    gxnor_host_max_pool(&plan->params, &plan->shape, c.states, output,
+                        run_tasks, runner);
+  }
 }

@@ -71,11 +71,16 @@ typedef struct gxnor_host_conv2d {
   size_t group_bytes;
   size_t packed_bytes;
 
+  /* Tasks: some positions of a dense group; some rows for all blocks. */
+  int32_t positions;
+  int32_t dense_chunks;
+  int32_t event_chunks; /* Each has its own lists. */
+  bool worth_threads;   /* Else the calling thread does it alone. */
+
   /* Scratch: padded input, states before the pool, lists of events. */
   size_t states_offset;
   size_t events_offset;
-  size_t events_bytes;  /* Of a chunk of rows. */
-  int32_t event_chunks; /* Of a convolution; each has its own lists. */
+  size_t events_bytes; /* Of a chunk. */
   size_t scratch_bytes;
 } gxnor_host_conv2d;
 

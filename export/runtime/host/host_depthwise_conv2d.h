@@ -17,6 +17,9 @@ typedef struct gxnor_host_depthwise_conv2d {
   const gxnor_host_kernels* kernels;
   bool s32_output; /* Else t2. */
 
+  bool worth_threads; /* Else the calling thread does it alone. */
+  int32_t row_chunks; /* Tasks of a group. */
+
   int32_t padded_height;
   int32_t phase_width; /* Columns of a row that are a stride apart. */
   size_t row_words;    /* All phases of a row. */

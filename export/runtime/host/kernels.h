@@ -3,6 +3,8 @@
 #ifndef GXNOR_HOST_KERNELS_H_
 #define GXNOR_HOST_KERNELS_H_
 
+#include <string.h>
+
 #include "host_conv2d.h"
 
 /* Positions of the convolution that a tile has at most. */
@@ -13,6 +15,10 @@
 
 /* Planes of sums of GXNOR_MAX_DEPTH products. */
 #define GXNOR_HOST_MAX_EVENT_PLANES 26
+
+/* Positions of a task: some tiles, so that their inputs stay in the cache
+ * while a group's weights do. */
+#define GXNOR_HOST_TASK_POSITIONS (8 * GXNOR_HOST_MAX_TILE)
 
 /* Some positions of the convolution and a group of 32 output channels.
  *
@@ -95,6 +101,13 @@ struct gxnor_host_kernels {
                            uint32_t* pairs);
   void (*depthwise_sums)(const gxnor_host_depthwise_row* row, int32_t* sums);
 };
+
+/* Four bytes from anywhere. */
+static inline int32_t gxnor_host_load_word(const uint8_t* memory) {
+  int32_t word;
+  memcpy(&word, memory, sizeof word);
+  return word;
+}
 
 /* A gxnor_host_run_tasks that uses the calling thread. */
 void gxnor_host_run_here(void* runner, gxnor_host_task task, void* argument,

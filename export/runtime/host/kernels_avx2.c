@@ -4,7 +4,6 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#include <string.h>
 
 #define KERNEL_TARGET __attribute__((target("avx2,bmi,bmi2")))
 typedef uint64_t vector64 __attribute__((vector_size(32)));
@@ -37,12 +36,6 @@ static inline KERNEL_TARGET VEC count_bits(VEC vector) {
 
 /* ---- Dense, int8 inputs ---- */
 
-static inline int32_t load_word(const uint8_t* memory) {
-  int32_t word;
-  memcpy(&word, memory, sizeof word);
-  return word;
-}
-
 enum { kS8Tile = 2 };
 
 static inline __attribute__((always_inline)) KERNEL_TARGET void s8_tile(
@@ -64,8 +57,8 @@ static inline __attribute__((always_inline)) KERNEL_TARGET void s8_tile(
       for (int32_t j = 0; j < tile->words; ++j, weights += 4 * GXNOR_LANES) {
 #pragma GCC unroll 8
         for (int32_t i = 0; i < count; ++i) {
-          const __m256i input = _mm256_set1_epi32(
-              load_word(tile->inputs[first + i] + offset + 4 * (size_t)j));
+          const __m256i input = _mm256_set1_epi32(gxnor_host_load_word(
+              tile->inputs[first + i] + offset + 4 * (size_t)j));
 #pragma GCC unroll 8
           for (int32_t v = 0; v < 4; ++v) {
             /* Two products are at most 510: nothing saturates. */
@@ -122,10 +115,6 @@ static KERNEL_TARGET void compare(const int32_t* sums,
 /* ---- Events ---- */
 
 #define VEC_ONES(flag) CARRY_FILL(-(int64_t)(flag))
-#define XOR3(a, b, c) ((a) ^ (b) ^ (c))
-#define MAJORITY(a, b, c) (((a) & (b)) | (((a) ^ (b)) & (c)))
-#define OR_AND(a, b, c) ((a) | ((b) & (c)))
-#define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
 #include "kernels_depthwise.h"
 #define EVENTS(name) events_256_##name
 #include "kernels_events.h"
@@ -142,7 +131,8 @@ typedef uint64_t vector128 __attribute__((vector_size(16)));
 #include "kernels_events.h"
 
 static bool is_supported(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2");
 }
 
 const gxnor_host_kernels gxnor_host_avx2 = {

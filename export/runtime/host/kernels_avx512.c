@@ -4,7 +4,6 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#include <string.h>
 
 #define KERNEL_TARGET    \
   __attribute__((target( \
@@ -27,12 +26,6 @@
 
 /* ---- Dense, int8 inputs ---- */
 
-static inline int32_t load_word(const uint8_t* memory) {
-  int32_t word;
-  memcpy(&word, memory, sizeof word);
-  return word;
-}
-
 static inline __attribute__((always_inline)) KERNEL_TARGET void s8_tile(
     const gxnor_host_tile* tile, const int32_t count, gxnor_host_sums sums) {
   const int8_t* weights = tile->weights;
@@ -51,7 +44,7 @@ static inline __attribute__((always_inline)) KERNEL_TARGET void s8_tile(
 #pragma GCC unroll 8
         for (int32_t i = 0; i < count; ++i) {
           const __m512i input = _mm512_set1_epi32(
-              load_word(tile->inputs[i] + offset + 4 * (size_t)j));
+              gxnor_host_load_word(tile->inputs[i] + offset + 4 * (size_t)j));
           sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], input, low);
           sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], input, high);
         }
@@ -119,7 +112,8 @@ static bool is_supported(void) {
   return __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vpopcntdq") &&
-         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("bmi2");
+         __builtin_cpu_supports("avx512vnni") &&
+         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 }
 
 const gxnor_host_kernels gxnor_host_avx512 = {

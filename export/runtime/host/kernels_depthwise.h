@@ -41,7 +41,8 @@ static inline KERNEL_TARGET void depthwise_sum(
     depthwise_words* planes) {
   for (int32_t k = 0; k < row->plane_count; ++k) {
     /* Every tap will add 1 too much. */
-    memset(planes[k], -row->taps >> k & 1 ? 0xFF : 0, sizeof planes[k]);
+    memset(planes[k], (0u - (uint32_t)row->taps) >> k & 1u ? 0xFF : 0,
+           sizeof planes[k]);
   }
   for (int32_t tap = 0; tap < row->taps; ++tap) {
     const size_t offset = row->offsets[tap] + (size_t)first;

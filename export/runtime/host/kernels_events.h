@@ -5,17 +5,28 @@
  *   EVENTS(name)    a name for what is defined here
  *   VEC             a vector of 64-bit elements, with & | ^ ~
  *   VEC_ONES(flag)  all bits 1 if flag, else 0
- *   XOR3(a, b, c)   a ^ b ^ c
- *   MAJORITY(a, b, c)
- *   OR_AND(a, b, c) a | (b & c)
- *   BELOW(t, b, s)  the borrow of s - t - b: (t | b) & ~s | (t & b)
  *   KERNEL_TARGET   attributes of functions
+ * and, if one instruction does them, XOR3, MAJORITY, OR_AND and BELOW.
  *
  * A record is {P, Z} with weight + 1 = 2 P + Z. P and Z exclude each other, so
  * the first level of the adder needs two operations instead of a full
  * adder's. With ~a = -a - 1 the complement before and after the inputs of -1
  * subtracts what they add. */
 #include <string.h>
+
+#if !defined(XOR3)
+#define XOR3(a, b, c) ((a) ^ (b) ^ (c))
+#endif
+#if !defined(MAJORITY)
+#define MAJORITY(a, b, c) (((a) & (b)) | (((a) ^ (b)) & (c)))
+#endif
+#if !defined(OR_AND)
+#define OR_AND(a, b, c) ((a) | ((b) & (c)))
+#endif
+/* The borrow of s - t - b. */
+#if !defined(BELOW)
+#define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
+#endif
 
 static inline KERNEL_TARGET VEC EVENTS(load)(const void* memory) {
   VEC vector;
@@ -91,9 +102,10 @@ static KERNEL_TARGET void EVENTS(states)(const gxnor_host_events* events,
   VEC low[4], upper[GXNOR_HOST_MAX_EVENT_PLANES], below[2];
   uint32_t states[2][kWords];
   EVENTS(low) sum;
-  for (int32_t i = 0; i < 4; ++i) low[i] = VEC_ONES(events->start >> i & 1);
+  for (int32_t i = 0; i < 4; ++i)
+    low[i] = VEC_ONES((uint32_t)events->start >> i & 1u);
   for (int32_t i = 0; i < upper_count; ++i) {
-    upper[i] = VEC_ONES(events->start >> (i + 4) & 1);
+    upper[i] = VEC_ONES((uint32_t)events->start >> (i + 4) & 1u);
   }
   sum.ones = low[0];
   sum.twos = low[1];

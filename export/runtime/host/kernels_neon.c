@@ -43,10 +43,7 @@ static inline void store_difference(int32_t* sums, uint32x4_t gates,
 /* ---- Events ---- */
 
 #define VEC_ONES(flag) vdupq_n_u32((flag) ? 0xFFFFFFFFu : 0)
-#define XOR3(a, b, c) ((a) ^ (b) ^ (c))
 #define MAJORITY(a, b, c) vbslq_u32((a) ^ (b), c, a)
-#define OR_AND(a, b, c) ((a) | ((b) & (c)))
-#define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
 #include "kernels_depthwise.h"
 #define EVENTS(name) events_128_##name
 #include "kernels_events.h"

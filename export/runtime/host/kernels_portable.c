@@ -31,10 +31,6 @@ static inline uint64_t count_bits(uint64_t word) {
 #include "kernels_carry.h"
 
 #define VEC_ONES(flag) ((uint64_t)0 - (uint64_t)(flag))
-#define XOR3(a, b, c) ((a) ^ (b) ^ (c))
-#define MAJORITY(a, b, c) (((a) & (b)) | (((a) ^ (b)) & (c)))
-#define OR_AND(a, b, c) ((a) | ((b) & (c)))
-#define BELOW(t, b, s) ((((t) | (b)) & ~(s)) | ((t) & (b)))
 #include "kernels_depthwise.h"
 #define EVENTS(name) events_64_##name
 #include "kernels_events.h"

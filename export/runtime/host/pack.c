@@ -6,6 +6,7 @@
  *                     weights as gxnor_host_tile has them */
 #include <string.h>
 
+#include "gxnor_conv2d_internal.h"
 #include "kernels.h"
 
 /* Exchanges bit j of word i and bit i of word j. Blocks of 16, 8, ... 1 bits
@@ -90,20 +91,6 @@ static void pack_s8_group(const gxnor_host_conv2d* plan,
   for (int32_t i = 0; i < GXNOR_LANES; ++i) biases[i] = -128 * sums[i];
 }
 
-/* Reads bit-sliced thresholds of a group. */
-static void unslice(const uint32_t* words, int32_t planes, int32_t* high,
-                    int32_t* low) {
-  for (int32_t lane = 0; lane < GXNOR_LANES; ++lane) {
-    uint32_t offset[2] = {0, 0};
-    for (int32_t i = planes - 1; i >= 0; --i) {
-      offset[0] = 2 * offset[0] + (words[2 * i] >> lane & 1);
-      offset[1] = 2 * offset[1] + (words[2 * i + 1] >> lane & 1);
-    }
-    high[lane] = (int32_t)offset[0] - ((int32_t)1 << (planes - 1));
-    low[lane] = (int32_t)offset[1] - ((int32_t)1 << (planes - 1));
-  }
-}
-
 static void pack_thresholds(const gxnor_host_conv2d* plan,
                             const void* thresholds, int32_t group,
                             int32_t* packed) {
@@ -112,8 +99,12 @@ static void pack_thresholds(const gxnor_host_conv2d* plan,
   int32_t* const low = packed + GXNOR_LANES;
   const int32_t* pairs = thresholds;
   if (!plan->s8_input) {
-    unslice((const uint32_t*)thresholds + (size_t)group * (size_t)planes * 2,
-            planes, high, low);
+    const uint32_t* const words =
+        (const uint32_t*)thresholds + (size_t)group * (size_t)planes * 2;
+    for (int32_t lane = 0; lane < GXNOR_LANES; ++lane) {
+      high[lane] = gxnor_conv2d_read_threshold(words, planes, lane);
+      low[lane] = gxnor_conv2d_read_threshold(words + 1, planes, lane);
+    }
     return;
   }
   for (int32_t lane = 0; lane < GXNOR_LANES; ++lane) {

@@ -10,6 +10,9 @@ enum { kFewPositions = 4 };
 /* Rows are divided into at most so many tasks, for as many threads. */
 enum { kChunks = 8 };
 
+/* Threads are not worth waking for fewer products of 32 lanes. */
+enum { kWorthThreads = 1 << 12 };
+
 /* Below this depth there is nothing to be skipped. */
 enum { kDeep = 64 };
 
@@ -89,25 +92,38 @@ static void plan_weights(gxnor_host_conv2d* plan) {
                        (size_t)plan->dense_groups * plan->group_bytes;
 }
 
+/* Tasks; false if there are more than can be counted. */
+static bool plan_tasks(gxnor_host_conv2d* plan) {
+  const gxnor_conv2d_shape* const s = &plan->shape;
+  const int32_t rows = plan->params.batches * s->conv_height;
+  const bool one_position = s->conv_height == 1 && s->conv_width == 1;
+  int64_t words;
+  plan->positions = rows * s->conv_width;
+  plan->dense_chunks = (plan->positions - 1) / GXNOR_HOST_TASK_POSITIONS + 1;
+  /* With one position, a task has one block. */
+  plan->event_chunks = one_position ? 1 : rows < kChunks ? rows : kChunks;
+  words = (int64_t)plan->positions * s->output_groups;
+  plan->worth_threads = words >= kWorthThreads ||
+                        words * plan->params.kernel_height *
+                                plan->segment_columns * plan->segment_words >=
+                            kWorthThreads;
+  return (int64_t)plan->dense_groups * plan->dense_chunks <= INT32_MAX;
+}
+
 /* Lists of a row, and those of a position: two, filled up to multiples of 8. */
-static void plan_events(gxnor_host_conv2d* plan) {
+static size_t count_events_bytes(const gxnor_host_conv2d* plan) {
   const gxnor_conv2d_params* const p = &plan->params;
-  const int64_t rows = (int64_t)p->batches * plan->shape.conv_height;
-  const bool one_position =
-      plan->shape.conv_height == 1 && plan->shape.conv_width == 1;
   const size_t columns = (size_t)plan->padded_width;
+  const size_t seen =
+      (size_t)(p->input_width < plan->padded_width ? p->input_width
+                                                   : plan->padded_width);
   const size_t words =
       2 * (columns + 1) + (size_t)plan->shape.depth + 2 * 8 +
-      columns * (size_t)p->kernel_height * (size_t)p->input_channels;
-  plan->events_bytes =
-      gxnor_host_round_up(words * sizeof(uint32_t), GXNOR_HOST_ALIGNMENT);
-  plan->event_chunks = one_position     ? 1
-                       : rows < kChunks ? (int32_t)rows
-                                        : kChunks;
+      seen * (size_t)p->kernel_height * (size_t)p->input_channels;
+  return gxnor_host_round_up(words * sizeof(uint32_t), GXNOR_HOST_ALIGNMENT);
 }
 
 static void plan_scratch(gxnor_host_conv2d* plan) {
-  const gxnor_conv2d_shape* const s = &plan->shape;
   const size_t batches = (size_t)plan->params.batches;
   size_t size = 0;
   if (plan->dense_groups > 0) {
@@ -117,15 +133,11 @@ static void plan_scratch(gxnor_host_conv2d* plan) {
   }
   plan->states_offset = size;
   if (gxnor_conv2d_has_pool(&plan->params)) {
-    size += gxnor_host_states_bytes(&plan->params, s);
+    size += gxnor_host_states_bytes(&plan->params, &plan->shape);
   }
   plan->events_offset = size;
-  plan->event_chunks = 0;
-  plan->events_bytes = 0;
-  if (plan->blocks > 0) {
-    plan_events(plan);
-    size += (size_t)plan->event_chunks * plan->events_bytes;
-  }
+  plan->events_bytes = plan->blocks > 0 ? count_events_bytes(plan) : 0;
+  size += (size_t)plan->event_chunks * plan->events_bytes;
   plan->scratch_bytes = size;
 }
 
@@ -139,10 +151,13 @@ gxnor_status gxnor_host_conv2d_plan(const gxnor_conv2d_params* params,
   plan->kernels = kernels;
   plan->s8_input = s8_input;
   plan->s32_output = s32_output;
-  if (!plan_input(plan)) return GXNOR_ERR_SHAPE;
+  if (!plan_input(plan) || !gxnor_host_may_pool(params, &plan->shape)) {
+    return GXNOR_ERR_SHAPE;
+  }
   plan_segments(plan);
   plan_block(plan);
   plan_weights(plan);
+  if (!plan_tasks(plan)) return GXNOR_ERR_SHAPE;
   plan_scratch(plan);
   return GXNOR_OK;
 }

@@ -2,10 +2,7 @@
 #include "run.h"
 
 #include "gxnor_conv2d_internal.h"
-#include "pool.h"
-
-/* Threads are not worth waking for fewer products of 32 lanes. */
-enum { kWorthThreads = 1 << 12 };
+#include "max_pool.h"
 
 void gxnor_host_run_here(void* runner, gxnor_host_task task, void* argument,
                          int32_t count) {
@@ -13,24 +10,12 @@ void gxnor_host_run_here(void* runner, gxnor_host_task task, void* argument,
   for (int32_t i = 0; i < count; ++i) task(argument, i);
 }
 
-int32_t gxnor_host_count_positions(const gxnor_host_conv2d* plan) {
-  return plan->params.batches * plan->shape.conv_height *
-         plan->shape.conv_width;
-}
-
-static bool is_worth_threads(const gxnor_host_conv2d* plan) {
-  return (int64_t)gxnor_host_count_positions(plan) * plan->shape.output_groups *
-             plan->params.kernel_height * plan->segment_columns *
-             plan->segment_words >=
-         kWorthThreads;
-}
-
 void gxnor_host_conv2d_run(const gxnor_host_conv2d* plan, const void* input,
                            const void* packed, void* scratch, void* output,
                            gxnor_host_run_tasks run_tasks, void* runner) {
   const bool pool = gxnor_conv2d_has_pool(&plan->params);
   uint8_t* const memory = scratch;
-  const bool threads = run_tasks != NULL && is_worth_threads(plan);
+  const bool threads = run_tasks != NULL && plan->worth_threads;
   const gxnor_host_call call = {
       .plan = plan,
       .input = input,
@@ -44,5 +29,8 @@ void gxnor_host_conv2d_run(const gxnor_host_conv2d* plan, const void* input,
   };
   if (plan->blocks > 0) gxnor_host_run_events(&call);
   if (plan->dense_groups > 0) gxnor_host_run_dense(&call);
-  if (pool) gxnor_host_pool(&plan->params, &plan->shape, call.states, output);
+  if (pool) {
+    gxnor_host_max_pool(&plan->params, &plan->shape, call.states, output,
+                        call.run_tasks, runner);
+  }
 }

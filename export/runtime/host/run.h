@@ -23,7 +23,4 @@ void gxnor_host_run_dense(const gxnor_host_call* call);
 /* Computes the channels of the blocks of events. */
 void gxnor_host_run_events(const gxnor_host_call* call);
 
-/* Positions of the convolution in the whole batch. */
-int32_t gxnor_host_count_positions(const gxnor_host_conv2d* plan);
-
 #endif /* GXNOR_HOST_RUN_H_ */

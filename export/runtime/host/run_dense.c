@@ -3,10 +3,6 @@
 
 #include "run.h"
 
-/* Positions of a task: some tiles, so that their inputs stay in the cache
- * while a group's weights do. */
-enum { kTaskPositions = 8 * GXNOR_HOST_MAX_TILE };
-
 /* ---- Padding ---- */
 
 /* {plus, minus} to {gate, sign}. No channel that is set in both planes is
@@ -33,11 +29,11 @@ static void pad_row(void* argument, int32_t index) {
   const int32_t y = index % plan->padded_height - p->pad_top;
   uint8_t* const row = c->scratch + (size_t)index * plan->row_bytes;
   const int zero = plan->s8_input ? 128 : 0;
-  const int32_t right =
+  const int32_t left =
       p->pad_left < plan->padded_width ? p->pad_left : plan->padded_width;
-  const int32_t room = plan->padded_width - right;
+  const int32_t room = plan->padded_width - left;
   const int32_t width = p->input_width < room ? p->input_width : room;
-  const size_t before = (size_t)right * plan->pixel_bytes;
+  const size_t before = (size_t)left * plan->pixel_bytes;
   const size_t bytes = (size_t)width * plan->pixel_bytes;
   const uint8_t* from;
   if (y < 0 || y >= p->input_height) {
@@ -57,38 +53,35 @@ static void pad_row(void* argument, int32_t index) {
 
 /* ---- Sums ---- */
 
-/* A walk over the positions, row by row, image by image. */
+/* A walk over the positions, row by row, image by image. An offset and not a
+ * pointer, for it may pass the end on its way to the next row. */
 typedef struct cursor {
-  const uint8_t* input; /* Where the first tap reads. */
+  size_t offset; /* Where the first tap reads. */
   int32_t x;
   int32_t y;
 } cursor;
 
-static cursor cursor_at(const gxnor_host_call* c, int32_t position) {
-  const gxnor_host_conv2d* const plan = c->plan;
+static cursor cursor_at(const gxnor_host_conv2d* plan, int32_t position) {
   const int32_t row = position / plan->shape.conv_width;
-  const int32_t batch = row / plan->shape.conv_height;
-  cursor at;
-  at.x = position % plan->shape.conv_width;
-  at.y = row % plan->shape.conv_height;
-  at.input =
-      c->scratch + (size_t)batch * plan->image_bytes +
+  const size_t batch = (size_t)(row / plan->shape.conv_height);
+  cursor at = {.x = position % plan->shape.conv_width,
+               .y = row % plan->shape.conv_height};
+  at.offset =
+      batch * plan->image_bytes +
       (size_t)at.y * (size_t)plan->params.stride_height * plan->row_bytes +
       (size_t)at.x * (size_t)plan->params.stride_width * plan->pixel_bytes;
   return at;
 }
 
 static void advance(const gxnor_host_conv2d* plan, cursor* at) {
-  at->input += (size_t)plan->params.stride_width * plan->pixel_bytes;
+  const size_t column = (size_t)plan->params.stride_width * plan->pixel_bytes;
+  const size_t row = (size_t)plan->params.stride_height * plan->row_bytes;
+  at->offset += column;
   if (++at->x < plan->shape.conv_width) return;
-  at->input += (size_t)plan->params.stride_height * plan->row_bytes -
-               (size_t)plan->shape.conv_width *
-                   (size_t)plan->params.stride_width * plan->pixel_bytes;
+  at->offset += row - (size_t)plan->shape.conv_width * column;
   at->x = 0;
   if (++at->y < plan->shape.conv_height) return;
-  at->input += plan->image_bytes - (size_t)plan->shape.conv_height *
-                                       (size_t)plan->params.stride_height *
-                                       plan->row_bytes;
+  at->offset += plan->image_bytes - (size_t)plan->shape.conv_height * row;
   at->y = 0;
 }
 
@@ -102,27 +95,24 @@ static void store_sums(const gxnor_host_call* c, const int32_t* sums,
   memcpy(output, sums, lanes * sizeof *sums);
 }
 
-/* Tasks of a group. */
-static int32_t count_chunks(const gxnor_host_conv2d* plan) {
-  return (gxnor_host_count_positions(plan) - 1) / kTaskPositions + 1;
-}
-
 static void dense_task(void* argument, int32_t index) {
   const gxnor_host_call* const c = argument;
   const gxnor_host_conv2d* const plan = c->plan;
   const gxnor_host_kernels* const kernels = plan->kernels;
-  const int32_t chunks = count_chunks(plan);
+  const int32_t chunks = plan->dense_chunks;
   const int32_t dense = index / chunks;
   const int32_t group = plan->first_dense + dense;
-  const int32_t first = index % chunks * kTaskPositions;
-  const int32_t left = gxnor_host_count_positions(plan) - first;
-  const int32_t end = first + (left < kTaskPositions ? left : kTaskPositions);
+  const int32_t first = index % chunks * GXNOR_HOST_TASK_POSITIONS;
+  const int32_t left = plan->positions - first;
+  const int32_t end =
+      first +
+      (left < GXNOR_HOST_TASK_POSITIONS ? left : GXNOR_HOST_TASK_POSITIONS);
   const uint8_t* weights = c->packed +
                            (size_t)plan->blocks * plan->block_bytes +
                            (size_t)dense * plan->group_bytes;
   const int32_t* thresholds = NULL;
   gxnor_host_tile tile;
-  cursor walk = cursor_at(c, first);
+  cursor walk = cursor_at(plan, first);
   tile.biases = NULL;
   if (plan->s8_input) {
     tile.biases = (const int32_t*)(const void*)weights;
@@ -142,7 +132,7 @@ static void dense_task(void* argument, int32_t index) {
     gxnor_host_sums sums;
     tile.count = end - at < kernels->tile ? end - at : kernels->tile;
     for (int32_t i = 0; i < tile.count; ++i) {
-      tile.inputs[i] = walk.input;
+      tile.inputs[i] = c->scratch + walk.offset;
       advance(plan, &walk);
     }
     if (plan->s8_input) {
@@ -170,5 +160,5 @@ void gxnor_host_run_dense(const gxnor_host_call* call) {
   call->run_tasks(call->runner, pad_row, &c,
                   plan->params.batches * plan->padded_height);
   call->run_tasks(call->runner, dense_task, &c,
-                  plan->dense_groups * count_chunks(plan));
+                  plan->dense_groups * plan->dense_chunks);
 }

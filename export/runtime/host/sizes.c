@@ -19,8 +19,23 @@ bool gxnor_host_may_pad(const gxnor_conv2d_params* params, int64_t height,
   const int64_t limit =
       kMostPadding *
       ((int64_t)params->input_height * params->input_width + kMostPadding);
-  return height <= limit && width <= limit && height * width <= limit &&
+  /* Divided, for the product may be too large for any type. */
+  return height <= limit / width && height <= INT32_MAX / width &&
          height * width <= INT32_MAX / params->batches;
+}
+
+bool gxnor_host_may_pool(const gxnor_conv2d_params* params,
+                         const gxnor_conv2d_shape* shape) {
+  const int64_t output =
+      (int64_t)shape->output_height * shape->output_width + kMostPadding;
+  const int64_t input =
+      (int64_t)params->input_height * params->input_width + kMostPadding;
+  const int64_t positions = (int64_t)shape->conv_height * shape->conv_width;
+  const int64_t words =
+      2 * (int64_t)params->batches * positions * shape->output_groups;
+  /* 2^31 words at most, as in any tensor. */
+  return positions <= kMostPadding * (output + input / shape->output_groups) &&
+         words <= INT32_MAX;
 }
 
 size_t gxnor_host_states_bytes(const gxnor_conv2d_params* params,

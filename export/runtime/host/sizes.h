@@ -17,6 +17,11 @@ int64_t gxnor_host_padded_size(int32_t positions, int32_t stride,
 bool gxnor_host_may_pad(const gxnor_conv2d_params* params, int64_t height,
                         int64_t width);
 
+/* Whether the states before the pool may be kept: there must not be many times
+ * as many as go in or come out, nor more than a tensor may have. */
+bool gxnor_host_may_pool(const gxnor_conv2d_params* params,
+                         const gxnor_conv2d_shape* shape);
+
 /* Bytes of the states before the pool, a multiple of GXNOR_HOST_ALIGNMENT. */
 size_t gxnor_host_states_bytes(const gxnor_conv2d_params* params,
                                const gxnor_conv2d_shape* shape);

@@ -139,6 +139,15 @@ void gxnor_conv2d_compare(const gxnor_conv2d_call* call,
   pair[1] = below_low;
 }
 
+int32_t gxnor_conv2d_read_threshold(const uint32_t* words, int32_t plane_count,
+                                    int32_t lane) {
+  uint32_t offset = 0;
+  for (int32_t i = plane_count - 1; i >= 0; --i) {
+    offset = 2 * offset + (words[2 * i] >> lane & 1u);
+  }
+  return (int32_t)offset - ((int32_t)1 << (plane_count - 1));
+}
+
 void gxnor_conv2d_gather(const gxnor_conv2d_call* call,
                          const uint32_t planes[GXNOR_MAX_PLANES],
                          int32_t sums[GXNOR_LANES]) {

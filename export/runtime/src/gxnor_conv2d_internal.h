@@ -66,6 +66,10 @@ void gxnor_conv2d_compare(const gxnor_conv2d_call* call,
                           const gxnor_conv2d_position* position,
                           uint32_t planes[GXNOR_MAX_PLANES], uint32_t pair[2]);
 
+/* Reads a bit-sliced threshold of a lane from every second word. */
+int32_t gxnor_conv2d_read_threshold(const uint32_t* words, int32_t plane_count,
+                                    int32_t lane);
+
 /* Gathers the sums of 32 lanes from their planes. */
 void gxnor_conv2d_gather(const gxnor_conv2d_call* call,
                          const uint32_t planes[GXNOR_MAX_PLANES],

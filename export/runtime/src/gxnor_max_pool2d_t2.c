@@ -19,8 +19,9 @@ static void pool(const uint32_t* input, int32_t width, size_t groups,
       for (int32_t x = window->left; x < window->right; ++x) {
         const size_t position = (size_t)y * (size_t)width + (size_t)x;
         const uint32_t* const pair = input + 2 * (position * groups + group);
-        plus |= pair[0];
-        minus &= pair[1];
+        /* A damaged channel, set in both, counts as 0. */
+        plus |= pair[0] & ~pair[1];
+        minus &= pair[1] & ~pair[0];
       }
     }
     output[2 * group] = plus;

@@ -122,13 +122,17 @@ GXNOR_EXPORT TfLiteDelegate* tflite_plugin_create_delegate(
     size_t option_count, void (*report_error)(const char*));
 GXNOR_EXPORT void tflite_plugin_destroy_delegate(TfLiteDelegate* base);
 
-/* The bytes of packed weights and scratch of all delegates in the process. */
-GXNOR_EXPORT size_t gxnor_delegate_memory(void);
+/* The bytes of packed weights (kind 0) or of scratch (kind 1) of all delegates
+ * in the process. */
+GXNOR_EXPORT size_t gxnor_delegate_memory(int32_t kind);
 
 /* The kernels of this processor, best first; NULL after the last one. */
 GXNOR_EXPORT const char* gxnor_delegate_kernels(size_t index);
 
-size_t gxnor_delegate_memory(void) { return gxnor_memory_total(); }
+size_t gxnor_delegate_memory(int32_t kind) {
+  return kind == 0 ? gxnor_memory_total(GXNOR_MEMORY_WEIGHTS)
+                   : gxnor_memory_total(GXNOR_MEMORY_SCRATCH);
+}
 
 const char* gxnor_delegate_kernels(size_t index) {
   return gxnor_host_kernels_name(index);

@@ -7,7 +7,7 @@
 
 #include "host_conv2d.h"
 
-static _Atomic size_t total;
+static _Atomic size_t totals[GXNOR_MEMORY_KINDS];
 
 bool gxnor_memory_resize(gxnor_memory* memory, size_t size) {
   const size_t unit = GXNOR_HOST_ALIGNMENT;
@@ -15,12 +15,14 @@ bool gxnor_memory_resize(gxnor_memory* memory, size_t size) {
   size = too_large ? 0 : (size + unit - 1) / unit * unit;
   if (size != memory->size) {
     free(memory->data);
-    atomic_fetch_sub(&total, memory->size);
+    atomic_fetch_sub(&totals[memory->kind], memory->size);
     memory->data = size == 0 ? NULL : aligned_alloc(unit, size);
     memory->size = memory->data == NULL ? 0 : size;
-    atomic_fetch_add(&total, memory->size);
+    atomic_fetch_add(&totals[memory->kind], memory->size);
   }
   return memory->size == size && !too_large;
 }
 
-size_t gxnor_memory_total(void) { return atomic_load(&total); }
+size_t gxnor_memory_total(gxnor_memory_kind kind) {
+  return atomic_load(&totals[kind]);
+}

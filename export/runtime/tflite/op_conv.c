@@ -93,7 +93,8 @@ static TfLiteStatus pack_weights(TfLiteContext* context, gxnor_op_node* self,
   }
   if (!gxnor_memory_resize(&self->packed, plan->packed_bytes)) {
     return gxnor_op_fail(context, self,
-                         "there is no memory for %zu bytes of packed weights",
+                         "there is no memory for %zu bytes of packed weights; "
+                         "use load_delegate(kernels=\"reference\")",
                          plan->packed_bytes);
   }
   gxnor_host_conv2d_pack(plan, weights->data,

@@ -50,7 +50,9 @@ TfLiteStatus gxnor_op_resize_scratch(TfLiteContext* context,
                                      gxnor_op_node* self, size_t size) {
   if (gxnor_memory_resize(&self->scratch, size)) return kTfLiteOk;
   return gxnor_op_fail(context, self,
-                       "there is no memory for %zu bytes of scratch", size);
+                       "there is no memory for %zu bytes of scratch; use a "
+                       "smaller batch, or load_delegate(kernels=\"reference\")",
+                       size);
 }
 
 gxnor_op_runner gxnor_op_make_runner(const TfLiteContext* context,
@@ -207,6 +209,8 @@ static void* op_init(TfLiteContext* context, const char* buffer,
   self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   self->shared = delegated->delegate->data_;
+  self->packed.kind = GXNOR_MEMORY_WEIGHTS;
+  self->scratch.kind = GXNOR_MEMORY_SCRATCH;
   gxnor_copy_printable(registration->custom_name, self->name,
                        sizeof self->name);
   for (int32_t i = 0; i < kGxnorMaxInputs; ++i) {
@@ -245,6 +249,25 @@ static void op_free(TfLiteContext* context, void* buffer) {
 
 /* ---- Prepare and Invoke ---- */
 
+/* Checks that constants are where words may be read from. */
+static TfLiteStatus check_alignment(TfLiteContext* context,
+                                    const gxnor_op_node* self) {
+  for (int32_t i = 0; i < self->family->most_inputs; ++i) {
+    const TfLiteTensor* const input = gxnor_op_input(context, self, i);
+    if (input == NULL || input->type != kTfLiteInt32 ||
+        input->allocation_type != kTfLiteMmapRo) {
+      continue;
+    }
+    if (input->data == NULL || (uintptr_t)input->data % sizeof(int32_t) != 0) {
+      return gxnor_op_fail(context, self,
+                           "the data of input %d must be 4-byte aligned in "
+                           "the file; export the model again",
+                           (int)i);
+    }
+  }
+  return kTfLiteOk;
+}
+
 static TfLiteStatus op_prepare(TfLiteContext* context, TfLiteNode* node) {
   gxnor_op_node* const self = node->user_data;
   if (self == NULL) {
@@ -254,6 +277,7 @@ static TfLiteStatus op_prepare(TfLiteContext* context, TfLiteNode* node) {
   if (self->message[0] != '\0') {
     return gxnor_op_fail(context, self, "%s", self->message);
   }
+  if (check_alignment(context, self) != kTfLiteOk) return kTfLiteError;
   return self->family->prepare(context, self);
 }
 

@@ -123,7 +123,8 @@ static bool check_version(const gxnor_flexbuffer_map* map, char* message) {
     int64_t value;
     if (!gxnor_flexbuffer_map_get(map, i, &key, &value)) {
       snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
-               "entry %zu of its options is no integer; the file is damaged",
+               "entry %zu of its options is no integer; the file is damaged, "
+               "export the model again",
                i);
       return false;
     }

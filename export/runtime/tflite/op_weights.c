@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "op_weights.h"
 
+#include "gxnor_conv2d_internal.h"
+
 /* Checks that a tensor is an int32 constant of the given shape. */
 static TfLiteStatus check_constant(TfLiteContext* context,
                                    const gxnor_op_node* self, const char* what,
@@ -29,13 +31,6 @@ static TfLiteStatus check_constant(TfLiteContext* context,
                          "received %zu bytes, allocation type %d",
                          what, elements * sizeof(int32_t), tensor->bytes,
                          (int)tensor->allocation_type);
-  }
-  if ((uintptr_t)tensor->data % sizeof(int32_t) != 0) {
-    return gxnor_op_fail(
-        context, self,
-        "the data of the %s must be 4-byte aligned in the file; "
-        "export the model again",
-        what);
   }
   return kTfLiteOk;
 }
@@ -77,16 +72,6 @@ TfLiteStatus gxnor_op_check_weights(TfLiteContext* context,
   return kTfLiteOk;
 }
 
-/* Reads a bit-sliced threshold of one lane. */
-static int32_t read_sliced(const uint32_t* words, int32_t planes,
-                           int32_t lane) {
-  uint32_t offset = 0;
-  for (int32_t i = planes - 1; i >= 0; --i) {
-    offset = 2 * offset + (words[2 * i] >> lane & 1);
-  }
-  return (int32_t)offset - ((int32_t)1 << (planes - 1));
-}
-
 TfLiteStatus gxnor_op_check_sliced_thresholds(TfLiteContext* context,
                                               const gxnor_op_node* self,
                                               const gxnor_conv2d_shape* shape) {
@@ -101,8 +86,10 @@ TfLiteStatus gxnor_op_check_sliced_thresholds(TfLiteContext* context,
   for (int32_t group = 0; group < shape->output_groups; ++group) {
     for (int32_t lane = 0; lane < GXNOR_LANES; ++lane) {
       const bool used = channels - GXNOR_LANES * group > lane;
-      const int32_t high = read_sliced(words, shape->planes, lane);
-      const int32_t low = read_sliced(words + 1, shape->planes, lane);
+      const int32_t high =
+          gxnor_conv2d_read_threshold(words, shape->planes, lane);
+      const int32_t low =
+          gxnor_conv2d_read_threshold(words + 1, shape->planes, lane);
       const bool right =
           used ? -shape->depth <= low && low <= high && high <= shape->depth + 1
                : low == -shape->depth && high == shape->depth + 1;

@@ -56,12 +56,14 @@ static void pause_briefly(void) {
 
 static uint32_t job_of(uint64_t ticket) { return (uint32_t)(ticket >> 32); }
 
-/* Takes tasks until there is none. */
-static void work(gxnor_thread_pool* pool) {
+/* Takes tasks until there is none, or none for a thread of this number; the
+ * caller is number -1. */
+static void work(gxnor_thread_pool* pool, int32_t id) {
   uint64_t ticket = atomic_load(&pool->ticket);
   for (;;) {
     const int32_t index = (int32_t)(uint32_t)ticket;
     if (index >= atomic_load(&pool->count)) return;
+    if (id >= atomic_load(&pool->helpers)) return;
     /* Fails, too, if meanwhile another job began. */
     if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket + 1)) {
       continue;
@@ -96,7 +98,7 @@ static void* help(void* argument) {
   free(argument);
   while (wait_for_job(self.pool, job)) {
     job = job_of(atomic_load(&self.pool->ticket));
-    if (self.id < atomic_load(&self.pool->helpers)) work(self.pool);
+    work(self.pool, self.id);
   }
   return NULL;
 }
@@ -170,7 +172,7 @@ void gxnor_thread_pool_run(gxnor_thread_pool* pool, int32_t threads,
   atomic_store(&pool->count, count);
   atomic_store(&pool->ticket, (uint64_t)(job_of(ticket) + 1) << 32);
   wake_helpers(pool);
-  work(pool);
+  work(pool, -1);
   for (int32_t i = 0; atomic_load(&pool->done) < count; ++i) {
     if (i < kSpins) {
       pause_briefly();

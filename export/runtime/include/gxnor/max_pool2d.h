@@ -48,7 +48,8 @@ gxnor_status gxnor_max_pool2d_get_shape(const gxnor_max_pool2d_params* params,
 
 /* Pools.
  *
- * input   t2 [batches][input_height][input_width][channels]
+ * input   t2 [batches][input_height][input_width][channels]; a channel that is
+ *         set in both planes counts as 0
  * output  t2 [batches][output_height][output_width][channels]; tail bits are 0
  *         if those of the input are
  * Returns: GXNOR_OK, GXNOR_ERR_ARG, GXNOR_ERR_SHAPE. */
