@@ -15,8 +15,8 @@ from gxnor_tf.files import replacing
 Row = dict[str, Any]
 
 _OTHERS = {
-    "xnnpack_int4_us": ("XNNPACK int4", "D"),
-    "xnnpack_int2_us": ("XNNPACK int2", "v"),
+    "xnnpack_int4_us": ("int4 weights", "D"),
+    "xnnpack_int2_us": ("int2 weights", "v"),
     "xnnpack_float32_us": ("XNNPACK float32", "s"),
     "builtin_int8_us": ("int8 without XNNPACK", "x"),
 }
