@@ -238,16 +238,16 @@ def _recipes(scope: Scope) -> list[Case]:
 
 
 # What is compared, each with three rates to choose from: none is tuned with
-# more effort than another.
+# more effort than another. The best of each should be the middle one.
 _KINDS: dict[str, tuple[Settings, tuple[float, ...]]] = {
     "dst": ({}, (0.01, 0.03, 0.1)),
     "latent": (
         {"training": "latent", "initial_weights": "rounded"},
-        (0.003, 0.01, 0.03),
+        (0.01, 0.03, 0.1),
     ),
     "float": (
         {"weight_n": FLOAT, "activation_n": FLOAT},
-        (0.0003, 0.001, 0.003),
+        (0.001, 0.003, 0.01),
     ),
 }
 

@@ -109,10 +109,33 @@ def params_of(problem: helpers.Problem) -> Params:
     )
 
 
-def run(
-    kernels: ctypes.CDLL, problem: helpers.Problem, *, ternary: bool
+def buffer_for(
+    kernels: ctypes.CDLL, problem: helpers.Problem, positions: int
 ) -> np.ndarray:
-    """Runs the kernel that fits the problem."""
+    """A buffer for lists of so many positions; two bytes show overruns."""
+    size = ctypes.c_size_t()
+    status = kernels.gxnor_conv2d_get_buffer_size(
+        ctypes.byref(params_of(problem)), positions, ctypes.byref(size)
+    )
+    assert status == OK
+    return np.full(size.value // 2 + 1, 0x5A5A, np.uint16)
+
+
+def run(
+    kernels: ctypes.CDLL,
+    problem: helpers.Problem,
+    *,
+    ternary: bool,
+    listed: int = 0,
+) -> np.ndarray:
+    """Runs the kernel that fits the problem.
+
+    Args:
+        kernels: The library.
+        problem: The problem.
+        ternary: Whether the kernel has thresholds.
+        listed: Positions that a buffer of packed inputs covers, 0 for none.
+    """
     name = f"gxnor_conv2d_{'t2' if problem.packed else 's8'}_"
     name += "t2" if ternary else "s32"
     arrays = [problem.input, packing.pack_weights(problem.weights)]
@@ -121,12 +144,19 @@ def run(
     shape = problem.options.output_shape(problem.x.shape, packed=ternary)
     # A word behind the output shows whether the kernel writes beyond it.
     guarded = np.full(np.prod(shape) + 1, 0x5A5A5A5A, np.int32)
+    buffer: list[Any] = []
+    if problem.packed:
+        memory = buffer_for(kernels, problem, max(listed, 1))
+        size = ctypes.c_size_t(memory.nbytes - 2)
+        buffer = [pointer(memory), size] if listed else [None, 0]
     status = getattr(kernels, name)(
         ctypes.byref(params_of(problem)),
         *map(pointer, arrays),
+        *buffer,
         pointer(guarded),
     )
     assert status == OK
+    assert not buffer or memory[-1] == 0x5A5A
     assert guarded[-1] == 0x5A5A5A5A
     return guarded[:-1].reshape(shape)
 
@@ -138,19 +168,26 @@ MANY = settings(
 )
 
 
+LISTED = st.sampled_from([0, 1, 2, 2**31 - 1])
+
+
 @MANY
-@given(problem=helpers.problems())
-def test_ternary_output(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
-    words = run(kernels, problem, ternary=True)
+@given(problem=helpers.problems(), listed=LISTED)
+def test_ternary_output(
+    kernels: ctypes.CDLL, problem: helpers.Problem, listed: int
+) -> None:
+    words = run(kernels, problem, ternary=True, listed=listed)
     np.testing.assert_array_equal(
         words, packing.pack_activations(problem.states)
     )
 
 
 @MANY
-@given(problem=helpers.problems(pool=False))
-def test_sums(kernels: ctypes.CDLL, problem: helpers.Problem) -> None:
-    sums = run(kernels, problem, ternary=False)
+@given(problem=helpers.problems(pool=False), listed=LISTED)
+def test_sums(
+    kernels: ctypes.CDLL, problem: helpers.Problem, listed: int
+) -> None:
+    sums = run(kernels, problem, ternary=False, listed=listed)
     np.testing.assert_array_equal(sums, problem.sums)
 
 
@@ -377,10 +414,17 @@ def test_errors(kernels: ctypes.CDLL) -> None:
     none = ctypes.c_void_p()
     params = Params()
     word = np.zeros(1, np.int32)
-    assert kernels.gxnor_conv2d_t2_s32(none, none, none, none) == ERR_ARG
+    assert (
+        kernels.gxnor_conv2d_t2_s32(none, none, none, none, 0, none) == ERR_ARG
+    )
     assert (
         kernels.gxnor_conv2d_t2_s32(
-            ctypes.byref(params), pointer(word), pointer(word), pointer(word)
+            ctypes.byref(params),
+            pointer(word),
+            pointer(word),
+            none,
+            0,
+            pointer(word),
         )
         == ERR_SHAPE
     )

@@ -2,15 +2,29 @@
 #include "check.h"
 #include "problem.h"
 
+/* Checks the output with buffers for lists of so many positions, 0 for none. */
 static void check_output(problem* p, const uint32_t* input) {
+  static const int32_t kListed[] = {0, 1, 2, INT32_MAX};
   uint32_t* const weights = pack_weights(p);
-  int32_t* const output = allocate(count_outputs(p), sizeof *output);
-  memset(output, 0xA5, count_outputs(p) * sizeof *output);
-  CHECK_EQ(gxnor_conv2d_t2_s32(&p->params, input, weights, output), GXNOR_OK);
   solve(p);
-  CHECK(memcmp(output, p->sums, count_sums(p) * sizeof *output) == 0);
+  for (size_t i = 0; i < sizeof kListed / sizeof kListed[0]; ++i) {
+    int32_t* const output = allocate(count_outputs(p), sizeof *output);
+    size_t size = 0;
+    void* buffer = NULL;
+    memset(output, 0xA5, count_outputs(p) * sizeof *output);
+    if (kListed[i] > 0) {
+      CHECK_EQ(gxnor_conv2d_get_buffer_size(&p->params, kListed[i], &size),
+               GXNOR_OK);
+      buffer = allocate(size + 1, 1);
+    }
+    CHECK_EQ(
+        gxnor_conv2d_t2_s32(&p->params, input, weights, buffer, size, output),
+        GXNOR_OK);
+    CHECK(memcmp(output, p->sums, count_sums(p) * sizeof *output) == 0);
+    free(buffer);
+    free(output);
+  }
   free(weights);
-  free(output);
 }
 
 static void test_all_cases(void) {
@@ -68,17 +82,24 @@ static void test_errors(void) {
   gxnor_conv2d_params params = default_params(1, 1);
   uint32_t words[64] = {0};
   int32_t output[64];
-  CHECK_EQ(gxnor_conv2d_t2_s32(NULL, words, words, output), GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_t2_s32(&params, NULL, words, output), GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, NULL, output), GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, words, NULL), GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_t2_s32(NULL, words, words, NULL, 0, output),
+           GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_t2_s32(&params, NULL, words, NULL, 0, output),
+           GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, NULL, NULL, 0, output),
+           GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, words, NULL, 0, NULL),
+           GXNOR_ERR_ARG);
   params.pool_height = 2;
-  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, words, output), GXNOR_ERR_SHAPE);
+  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, words, NULL, 0, output),
+           GXNOR_ERR_SHAPE);
   params = default_params(1, 1);
   params.pool_stride_width = 2;
-  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, words, output), GXNOR_ERR_SHAPE);
+  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, words, NULL, 0, output),
+           GXNOR_ERR_SHAPE);
   params = default_params(0, 1);
-  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, words, output), GXNOR_ERR_SHAPE);
+  CHECK_EQ(gxnor_conv2d_t2_s32(&params, words, words, NULL, 0, output),
+           GXNOR_ERR_SHAPE);
 }
 
 int main(void) {

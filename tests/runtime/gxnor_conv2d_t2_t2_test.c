@@ -2,33 +2,75 @@
 #include "check.h"
 #include "problem.h"
 
-/* Runs the kernel; the caller frees the result. */
-static uint32_t* run(const problem* p, const uint32_t* input) {
+/* Runs the kernel with a buffer for lists of so many positions, 0 for none; the
+ * caller frees the result. */
+static uint32_t* run_with(const problem* p, const uint32_t* input,
+                          int32_t listed) {
   const size_t positions = count_outputs(p) / (size_t)p->params.output_channels;
   const size_t words = positions * 2 * (size_t)p->shape.output_groups;
   uint32_t* const weights = pack_weights(p);
   uint32_t* const thresholds = pack_thresholds(p);
   uint32_t* const output = allocate(words, sizeof *output);
+  size_t size = 0;
+  void* buffer = NULL;
   memset(output, 0xA5, words * sizeof *output);
-  CHECK_EQ(gxnor_conv2d_t2_t2(&p->params, input, weights, thresholds, output),
+  if (listed > 0) {
+    CHECK_EQ(gxnor_conv2d_get_buffer_size(&p->params, listed, &size), GXNOR_OK);
+    buffer = allocate(size + 1, 1);
+  }
+  CHECK_EQ(gxnor_conv2d_t2_t2(&p->params, input, weights, thresholds, buffer,
+                              size, output),
            GXNOR_OK);
   free(weights);
   free(thresholds);
+  free(buffer);
   return output;
+}
+
+static uint32_t* run(const problem* p, const uint32_t* input) {
+  return run_with(p, input, 0);
 }
 
 /* Checks the kernel's output word for word. */
 static void check_output(problem* p, const uint32_t* input) {
+  static const int32_t kListed[] = {0, 1, 2, 3, INT32_MAX};
+  const size_t channels = (size_t)p->params.output_channels;
   size_t words;
-  uint32_t* const output = run(p, input);
   uint32_t* expected;
   solve(p);
-  expected = pack_states(p->states,
-                         count_outputs(p) / (size_t)p->params.output_channels,
-                         p->params.output_channels, &words);
-  CHECK(memcmp(output, expected, words * sizeof *output) == 0);
+  expected = pack_states(p->states, count_outputs(p) / channels,
+                         (int32_t)channels, &words);
+  for (size_t i = 0; i < sizeof kListed / sizeof kListed[0]; ++i) {
+    uint32_t* const output = run_with(p, input, kListed[i]);
+    CHECK(memcmp(output, expected, words * sizeof *output) == 0);
+    free(output);
+  }
+  free(expected);
+}
+
+/* A buffer of any size is taken: what has no room in it is done without. */
+static void test_small_buffers(void) {
+  problem p = make_problem(default_params(70, 40), 1, 7);
+  uint32_t* const input = pack_input(&p);
+  uint32_t* const weights = pack_weights(&p);
+  uint32_t* const thresholds = pack_thresholds(&p);
+  uint32_t* const expected = run(&p, input);
+  const size_t words = count_outputs(&p) / 40 * 4;
+  uint32_t* const output = allocate(words, sizeof *output);
+  for (size_t size = 0; size < 3000; size += 38) {
+    uint16_t* const buffer = allocate(size + 1, 1);
+    CHECK_EQ(gxnor_conv2d_t2_t2(&p.params, input, weights, thresholds, buffer,
+                                size, output),
+             GXNOR_OK);
+    CHECK(memcmp(output, expected, words * sizeof *output) == 0);
+    free(buffer);
+  }
+  free(input);
+  free(weights);
+  free(thresholds);
   free(expected);
   free(output);
+  free_problem(&p);
 }
 
 static void test_all_cases(void) {
@@ -156,7 +198,8 @@ static void test_garbage(void) {
          (size_t)(s->output_groups * (s->depth + 1) * 2) * sizeof *weights);
   memset(thresholds, 0x5A,
          (size_t)(s->output_groups * s->planes * 2) * sizeof *thresholds);
-  CHECK_EQ(gxnor_conv2d_t2_t2(&p.params, input, weights, thresholds, output),
+  CHECK_EQ(gxnor_conv2d_t2_t2(&p.params, input, weights, thresholds, NULL, 0,
+                              output),
            GXNOR_OK);
   for (size_t i = 2; i < outputs; i += 4) {
     CHECK_EQ(output[i] & ~1u, 0);
@@ -173,23 +216,24 @@ static void test_errors(void) {
   gxnor_conv2d_params params = default_params(1, 1);
   const uint32_t words[64] = {0};
   uint32_t output[64];
-  CHECK_EQ(gxnor_conv2d_t2_t2(NULL, words, words, words, output),
+  CHECK_EQ(gxnor_conv2d_t2_t2(NULL, words, words, words, NULL, 0, output),
            GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_t2_t2(&params, NULL, words, words, output),
+  CHECK_EQ(gxnor_conv2d_t2_t2(&params, NULL, words, words, NULL, 0, output),
            GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_t2_t2(&params, words, NULL, words, output),
+  CHECK_EQ(gxnor_conv2d_t2_t2(&params, words, NULL, words, NULL, 0, output),
            GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_t2_t2(&params, words, words, NULL, output),
+  CHECK_EQ(gxnor_conv2d_t2_t2(&params, words, words, NULL, NULL, 0, output),
            GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_t2_t2(&params, words, words, words, NULL),
+  CHECK_EQ(gxnor_conv2d_t2_t2(&params, words, words, words, NULL, 0, NULL),
            GXNOR_ERR_ARG);
   params.stride_width = 0;
-  CHECK_EQ(gxnor_conv2d_t2_t2(&params, words, words, words, output),
+  CHECK_EQ(gxnor_conv2d_t2_t2(&params, words, words, words, NULL, 0, output),
            GXNOR_ERR_SHAPE);
 }
 
 int main(void) {
   test_all_cases();
+  test_small_buffers();
   test_binary();
   test_known_values();
   test_extremes();

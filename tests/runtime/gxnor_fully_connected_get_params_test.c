@@ -26,7 +26,8 @@ static void test_sums(void) {
   input = pack_input(&p);
   weights = pack_weights(&p);
   output = allocate(2 * 10, sizeof *output);
-  CHECK_EQ(gxnor_conv2d_t2_s32(&p.params, input, weights, output), GXNOR_OK);
+  CHECK_EQ(gxnor_conv2d_t2_s32(&p.params, input, weights, NULL, 0, output),
+           GXNOR_OK);
   for (size_t n = 0; n < 2; ++n) {
     for (size_t o = 0; o < 10; ++o) {
       int32_t sum = 0;

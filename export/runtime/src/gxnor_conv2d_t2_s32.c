@@ -2,7 +2,7 @@
 #include <stddef.h>
 
 #include "gxnor/conv2d.h"
-#include "gxnor_conv2d_internal.h"
+#include "gxnor_events_internal.h"
 
 static void gather(const gxnor_conv2d_call* call,
                    const gxnor_conv2d_position* position,
@@ -14,9 +14,11 @@ static void gather(const gxnor_conv2d_call* call,
 
 gxnor_status gxnor_conv2d_t2_s32(const gxnor_conv2d_params* params,
                                  const uint32_t* input, const uint32_t* weights,
+                                 void* buffer, size_t buffer_size,
                                  int32_t* GXNOR_RESTRICT output) {
   gxnor_conv2d_call call;
   gxnor_status status;
+  int32_t positions = 0;
   if (params == NULL || input == NULL || weights == NULL || output == NULL) {
     return GXNOR_ERR_ARG;
   }
@@ -27,6 +29,13 @@ gxnor_status gxnor_conv2d_t2_s32(const gxnor_conv2d_params* params,
   call.input = input;
   call.weights = weights;
   call.thresholds = NULL;
-  gxnor_conv2d_write_s32(&call, gather, output);
+  if (buffer != NULL) {
+    positions = gxnor_events_count_positions(params, &call.shape, buffer_size);
+  }
+  if (positions > 0) {
+    gxnor_events_write_s32(&call, positions, buffer, output);
+  } else {
+    gxnor_conv2d_write_s32(&call, gather, output);
+  }
   return GXNOR_OK;
 }

@@ -2,7 +2,7 @@
 #include <stddef.h>
 
 #include "gxnor/conv2d.h"
-#include "gxnor_conv2d_internal.h"
+#include "gxnor_events_internal.h"
 
 static void compare(const gxnor_conv2d_call* call,
                     const gxnor_conv2d_position* position, uint32_t pair[2]) {
@@ -13,10 +13,12 @@ static void compare(const gxnor_conv2d_call* call,
 
 gxnor_status gxnor_conv2d_t2_t2(const gxnor_conv2d_params* params,
                                 const uint32_t* input, const uint32_t* weights,
-                                const uint32_t* thresholds,
+                                const uint32_t* thresholds, void* buffer,
+                                size_t buffer_size,
                                 uint32_t* GXNOR_RESTRICT output) {
   gxnor_conv2d_call call;
   gxnor_status status;
+  int32_t positions = 0;
   if (params == NULL || input == NULL || weights == NULL ||
       thresholds == NULL || output == NULL) {
     return GXNOR_ERR_ARG;
@@ -27,6 +29,13 @@ gxnor_status gxnor_conv2d_t2_t2(const gxnor_conv2d_params* params,
   call.input = input;
   call.weights = weights;
   call.thresholds = thresholds;
-  gxnor_conv2d_write_t2(&call, compare, output);
+  if (buffer != NULL) {
+    positions = gxnor_events_count_positions(params, &call.shape, buffer_size);
+  }
+  if (positions > 0) {
+    gxnor_events_write_t2(&call, positions, buffer, output);
+  } else {
+    gxnor_conv2d_write_t2(&call, compare, output);
+  }
   return GXNOR_OK;
 }

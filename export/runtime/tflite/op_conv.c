@@ -114,8 +114,12 @@ static TfLiteStatus prepare_host(TfLiteContext* context, gxnor_op_node* self) {
                              !gxnor_op_has_thresholds(self), kernels,
                              &plan) == GXNOR_OK;
   if (!self->on_host) {
+    size_t size = 0;
     gxnor_memory_resize(&self->packed, 0);
-    return gxnor_op_resize_scratch(context, self, 0);
+    if (input->type == kTfLiteInt32) {
+      gxnor_conv2d_get_buffer_size(&self->params.conv2d, INT32_MAX, &size);
+    }
+    return gxnor_op_resize_scratch(context, self, size);
   }
   if (pack_weights(context, self, &plan) != kTfLiteOk) return kTfLiteError;
   self->plan.conv2d = plan;
@@ -167,13 +171,15 @@ static gxnor_status invoke_reference(const TfLiteContext* context,
   void* const output = gxnor_op_output(context, self)->data;
   const bool packed = input->type == kTfLiteInt32;
   if (thresholds == NULL) {
-    return packed
-               ? gxnor_conv2d_t2_s32(params, input->data, weights->data, output)
-               : gxnor_conv2d_s8_s32(params, input->data, weights->data,
-                                     output);
+    return packed ? gxnor_conv2d_t2_s32(params, input->data, weights->data,
+                                        self->scratch.data, self->scratch.size,
+                                        output)
+                  : gxnor_conv2d_s8_s32(params, input->data, weights->data,
+                                        output);
   }
   return packed ? gxnor_conv2d_t2_t2(params, input->data, weights->data,
-                                     thresholds->data, output)
+                                     thresholds->data, self->scratch.data,
+                                     self->scratch.size, output)
                 : gxnor_conv2d_s8_t2(params, input->data, weights->data,
                                      thresholds->data, output);
 }
