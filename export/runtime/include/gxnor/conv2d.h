@@ -26,7 +26,7 @@ gxnor_status gxnor_conv2d_get_shape(const gxnor_conv2d_params* params,
                                     gxnor_conv2d_shape* shape);
 
 /* Computes the size of a buffer with which the two kernels for ternary inputs
- * are about three times as fast: it takes lists of the inputs that are not 0.
+ * are several times as fast: it takes lists of the inputs that are not 0.
  *
  * `positions` is how many positions of a row of the convolution the lists
  * cover; conv_width is best, and fewer need less. Any size is right: the
