@@ -45,7 +45,7 @@ test-native: $(STAMP)
 .PHONY: test-aarch64
 test-aarch64: $(STAMP)
 	$(call run_native_tests,.cmake/tests-aarch64,-DGXNOR_SANITIZE=OFF \
-		-DCMAKE_TOOLCHAIN_FILE=aarch64-linux-gnu.cmake)
+		-DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/tests/runtime/aarch64-linux-gnu.cmake)
 
 # $(1): build folder, $(2): options. The venv's CMake and Ninja come first.
 define run_native_tests
