@@ -48,6 +48,33 @@ static void check_output(problem* p, const uint32_t* input) {
   free(expected);
 }
 
+/* Positions that no pool window sees are not walked over: they are many. */
+static void test_wide_strides(void) {
+  gxnor_conv2d_params params = default_params(40, 33);
+  problem p;
+  uint32_t *input, *expected, *output;
+  size_t words;
+  params.pad_top = params.pad_bottom = 1 << 29;
+  params.pad_left = params.pad_right = 1 << 29;
+  params.pool_stride_height = params.pool_stride_width = 1 << 28;
+  params.pool_height = 2;
+  params.pool_width = 3;
+  /* The plain computation would make all sums. */
+  p = make_problem(default_params(40, 33), 1, 1);
+  p.params = params;
+  CHECK_EQ(gxnor_conv2d_get_shape(&params, &p.shape), GXNOR_OK);
+  CHECK_EQ(p.shape.output_height * p.shape.output_width, 25);
+  words = 25 * 4;
+  input = pack_input(&p);
+  expected = run(&p, input);
+  output = run_with(&p, input, INT32_MAX);
+  CHECK(memcmp(output, expected, words * sizeof *output) == 0);
+  free(input);
+  free(expected);
+  free(output);
+  free_problem(&p);
+}
+
 /* A buffer of any size is taken: what has no room in it is done without. */
 static void test_small_buffers(void) {
   problem p = make_problem(default_params(70, 40), 1, 7);
@@ -234,6 +261,7 @@ static void test_errors(void) {
 int main(void) {
   test_all_cases();
   test_small_buffers();
+  test_wide_strides();
   test_binary();
   test_known_values();
   test_extremes();

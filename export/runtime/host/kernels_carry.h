@@ -19,7 +19,6 @@
 enum { kCarryLanes = sizeof(VEC) / sizeof(uint32_t) };
 
 typedef struct carry_sum {
-  /* Complement of the plane of ones if the number of products is odd. */
   VEC ones, twos;
   VEC fours; /* Counts by byte. */
 } carry_sum;

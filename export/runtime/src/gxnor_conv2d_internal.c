@@ -3,7 +3,45 @@
 
 #include <stddef.h>
 
+#include "gxnor_lowest_bit_internal.h"
 #include "gxnor_shape_internal.h"
+
+/* Checks what all kernels have. */
+static gxnor_status check(gxnor_conv2d_shape_of shape_of,
+                          const gxnor_conv2d_params* params, const void* input,
+                          const uint32_t* weights, const void* output,
+                          gxnor_conv2d_call* call) {
+  if (params == NULL || input == NULL || weights == NULL || output == NULL) {
+    return GXNOR_ERR_ARG;
+  }
+  call->params = params;
+  call->input = input;
+  call->weights = weights;
+  call->thresholds = NULL;
+  return shape_of(params, &call->shape);
+}
+
+gxnor_status gxnor_conv2d_check_sums(gxnor_conv2d_shape_of shape_of,
+                                     const gxnor_conv2d_params* params,
+                                     const void* input, const uint32_t* weights,
+                                     const void* output,
+                                     gxnor_conv2d_call* call) {
+  const gxnor_status status =
+      check(shape_of, params, input, weights, output, call);
+  if (status != GXNOR_OK) return status;
+  return gxnor_conv2d_has_pool(params) ? GXNOR_ERR_SHAPE : GXNOR_OK;
+}
+
+gxnor_status gxnor_conv2d_check_states(
+    gxnor_conv2d_shape_of shape_of, const gxnor_conv2d_params* params,
+    const void* input, const uint32_t* weights, const void* thresholds,
+    const void* output, gxnor_conv2d_call* call) {
+  gxnor_status status;
+  if (thresholds == NULL) return GXNOR_ERR_ARG;
+  status = check(shape_of, params, input, weights, output, call);
+  call->thresholds = thresholds;
+  return status;
+}
 
 int gxnor_conv2d_find_tap(const gxnor_conv2d_call* call,
                           const gxnor_conv2d_position* position, int32_t ky,
@@ -30,17 +68,6 @@ const uint32_t* gxnor_conv2d_group_records(const gxnor_conv2d_call* call,
 uint32_t gxnor_conv2d_lane_mask(int32_t channels, int32_t group) {
   const int32_t lanes = channels - group * GXNOR_LANES;
   return lanes < GXNOR_LANES ? (1u << lanes) - 1u : 0xFFFFFFFFu;
-}
-
-/* Index of the lowest set bit of a word that is not 0. C99 has no count of
- * zeros, and what compilers have is a library call on a Cortex-M0. */
-static int32_t lowest_bit(uint32_t word) {
-  /* Element (word * 0x077CB531) >> 27 is i for word = 1 << i (De Bruijn). */
-  static const uint8_t kIndex[32] = {
-      0,  1,  28, 2,  29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4,  8,
-      31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6,  11, 5,  10, 9,
-  };
-  return kIndex[((word & (0u - word)) * 0x077CB531u) >> 27];
 }
 
 void gxnor_conv2d_add_record(const uint32_t record[2], int32_t plane_count,
@@ -79,7 +106,7 @@ static uint32_t add_events(const gxnor_conv2d_call* call,
         uint32_t bits =
             input[word] & gxnor_conv2d_lane_mask(p->input_channels, group);
         while (bits != 0) {
-          const int32_t record = first + lowest_bit(bits);
+          const int32_t record = first + (int32_t)gxnor_lowest_bit(bits);
           gxnor_conv2d_add_record(records + 2 * (size_t)record,
                                   call->shape.planes, planes);
           bits &= bits - 1;

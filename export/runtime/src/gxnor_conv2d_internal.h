@@ -22,6 +22,26 @@ typedef struct gxnor_conv2d_call {
   const void* thresholds; /* NULL if the kernel has none. */
 } gxnor_conv2d_call;
 
+/* gxnor_conv2d_get_shape, or its like for other ops. */
+typedef gxnor_status (*gxnor_conv2d_shape_of)(const gxnor_conv2d_params* params,
+                                              gxnor_conv2d_shape* shape);
+
+/* Checks the arguments of a kernel without thresholds and a pool.
+ *
+ * Returns: GXNOR_OK, GXNOR_ERR_ARG, GXNOR_ERR_SHAPE. *call is valid after
+ *          GXNOR_OK only. */
+gxnor_status gxnor_conv2d_check_sums(gxnor_conv2d_shape_of shape_of,
+                                     const gxnor_conv2d_params* params,
+                                     const void* input, const uint32_t* weights,
+                                     const void* output,
+                                     gxnor_conv2d_call* call);
+
+/* Checks the arguments of a kernel with both. */
+gxnor_status gxnor_conv2d_check_states(
+    gxnor_conv2d_shape_of shape_of, const gxnor_conv2d_params* params,
+    const void* input, const uint32_t* weights, const void* thresholds,
+    const void* output, gxnor_conv2d_call* call);
+
 /* A position of the convolution, before the pool, and a group of 32 output
  * channels. */
 typedef struct gxnor_conv2d_position {

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stddef.h>
-
 #include "gxnor/conv2d.h"
 #include "gxnor_conv2d_internal.h"
 
@@ -8,17 +6,9 @@ gxnor_status gxnor_conv2d_s8_s32(const gxnor_conv2d_params* params,
                                  const int8_t* input, const uint32_t* weights,
                                  int32_t* GXNOR_RESTRICT output) {
   gxnor_conv2d_call call;
-  gxnor_status status;
-  if (params == NULL || input == NULL || weights == NULL || output == NULL) {
-    return GXNOR_ERR_ARG;
-  }
-  status = gxnor_conv2d_get_shape(params, &call.shape);
+  const gxnor_status status = gxnor_conv2d_check_sums(
+      gxnor_conv2d_get_shape, params, input, weights, output, &call);
   if (status != GXNOR_OK) return status;
-  if (gxnor_conv2d_has_pool(params)) return GXNOR_ERR_SHAPE;
-  call.params = params;
-  call.input = input;
-  call.weights = weights;
-  call.thresholds = NULL;
   gxnor_conv2d_write_s32(&call, gxnor_conv2d_accumulate_s8, output);
   return GXNOR_OK;
 }

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stddef.h>
-
 #include "gxnor/conv2d.h"
 #include "gxnor_conv2d_internal.h"
 
@@ -28,17 +26,10 @@ gxnor_status gxnor_conv2d_s8_t2(const gxnor_conv2d_params* params,
                                 const int32_t* thresholds,
                                 uint32_t* GXNOR_RESTRICT output) {
   gxnor_conv2d_call call;
-  gxnor_status status;
-  if (params == NULL || input == NULL || weights == NULL ||
-      thresholds == NULL || output == NULL) {
-    return GXNOR_ERR_ARG;
-  }
-  status = gxnor_conv2d_get_shape(params, &call.shape);
+  const gxnor_status status =
+      gxnor_conv2d_check_states(gxnor_conv2d_get_shape, params, input, weights,
+                                thresholds, output, &call);
   if (status != GXNOR_OK) return status;
-  call.params = params;
-  call.input = input;
-  call.weights = weights;
-  call.thresholds = thresholds;
   gxnor_conv2d_write_t2(&call, compare, output);
   return GXNOR_OK;
 }

@@ -17,18 +17,10 @@ gxnor_status gxnor_conv2d_t2_s32(const gxnor_conv2d_params* params,
                                  void* buffer, size_t buffer_size,
                                  int32_t* GXNOR_RESTRICT output) {
   gxnor_conv2d_call call;
-  gxnor_status status;
+  const gxnor_status status = gxnor_conv2d_check_sums(
+      gxnor_conv2d_get_shape, params, input, weights, output, &call);
   int32_t positions = 0;
-  if (params == NULL || input == NULL || weights == NULL || output == NULL) {
-    return GXNOR_ERR_ARG;
-  }
-  status = gxnor_conv2d_get_shape(params, &call.shape);
   if (status != GXNOR_OK) return status;
-  if (gxnor_conv2d_has_pool(params)) return GXNOR_ERR_SHAPE;
-  call.params = params;
-  call.input = input;
-  call.weights = weights;
-  call.thresholds = NULL;
   if (buffer != NULL) {
     positions = gxnor_events_count_positions(params, &call.shape, buffer_size);
   }

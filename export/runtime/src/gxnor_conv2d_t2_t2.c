@@ -17,18 +17,11 @@ gxnor_status gxnor_conv2d_t2_t2(const gxnor_conv2d_params* params,
                                 size_t buffer_size,
                                 uint32_t* GXNOR_RESTRICT output) {
   gxnor_conv2d_call call;
-  gxnor_status status;
+  const gxnor_status status =
+      gxnor_conv2d_check_states(gxnor_conv2d_get_shape, params, input, weights,
+                                thresholds, output, &call);
   int32_t positions = 0;
-  if (params == NULL || input == NULL || weights == NULL ||
-      thresholds == NULL || output == NULL) {
-    return GXNOR_ERR_ARG;
-  }
-  status = gxnor_conv2d_get_shape(params, &call.shape);
   if (status != GXNOR_OK) return status;
-  call.params = params;
-  call.input = input;
-  call.weights = weights;
-  call.thresholds = thresholds;
   if (buffer != NULL) {
     positions = gxnor_events_count_positions(params, &call.shape, buffer_size);
   }

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stddef.h>
-
 #include "gxnor/depthwise_conv2d.h"
 #include "gxnor_depthwise_conv2d_internal.h"
 
@@ -17,17 +15,9 @@ gxnor_status gxnor_depthwise_conv2d_t2_s32(const gxnor_conv2d_params* params,
                                            const uint32_t* weights,
                                            int32_t* GXNOR_RESTRICT output) {
   gxnor_conv2d_call call;
-  gxnor_status status;
-  if (params == NULL || input == NULL || weights == NULL || output == NULL) {
-    return GXNOR_ERR_ARG;
-  }
-  status = gxnor_depthwise_conv2d_get_shape(params, &call.shape);
+  const gxnor_status status = gxnor_conv2d_check_sums(
+      gxnor_depthwise_conv2d_get_shape, params, input, weights, output, &call);
   if (status != GXNOR_OK) return status;
-  if (gxnor_conv2d_has_pool(params)) return GXNOR_ERR_SHAPE;
-  call.params = params;
-  call.input = input;
-  call.weights = weights;
-  call.thresholds = NULL;
   gxnor_conv2d_write_s32(&call, gather, output);
   return GXNOR_OK;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor_events_internal.h"
 
+#include "gxnor_lowest_bit_internal.h"
+
 /* GCC's scheduler before register allocation would load ahead and spill. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define NO_SCHEDULE __attribute__((optimize("no-schedule-insns")))
@@ -83,23 +85,6 @@ int32_t gxnor_events_count_positions(const gxnor_conv2d_params* params,
   return low;
 }
 
-/* Index of the lowest set bit of a word that is not 0. */
-static ALWAYS_INLINE uint32_t lowest_bit(uint32_t word) {
-#if defined(__GNUC__) && !defined(__ARM_ARCH_6M__) && \
-    !defined(__ARM_ARCH_8M_BASE__) && !defined(__riscv)
-  return (uint32_t)__builtin_ctz(word);
-#else
-  /* C99 has no count of zeros, and what compilers have is a library call
-   * here. Element (word * 0x077CB531) >> 27 is i for word = 1 << i (De
-   * Bruijn). */
-  static const uint8_t kIndex[32] = {
-      0,  1,  28, 2,  29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4,  8,
-      31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6,  11, 5,  10, 9,
-  };
-  return kIndex[((word & (0u - word)) * 0x077CB531u) >> 27];
-#endif
-}
-
 /* Lists the events of one sign of a pixel; returns their end. */
 static uint16_t* list_pixel(const uint32_t* pixel, int32_t channels,
                             int32_t sign, uint32_t first, uint16_t* end) {
@@ -108,7 +93,7 @@ static uint16_t* list_pixel(const uint32_t* pixel, int32_t channels,
     const uint32_t lanes = left < GXNOR_LANES ? (1u << left) - 1u : 0xFFFFFFFFu;
     uint32_t bits = pixel[sign] & ~pixel[1 - sign] & lanes;
     while (bits != 0) {
-      *end++ = (uint16_t)(first + GXNOR_EVENT_STEP * lowest_bit(bits));
+      *end++ = (uint16_t)(first + GXNOR_EVENT_STEP * gxnor_lowest_bit(bits));
       bits &= bits - 1;
     }
     pixel += 2;
