@@ -22,18 +22,15 @@ read one tensor of any rank >= 2 and write one:
 - `GxnorUnpack` the other way. A channel set in both `plus` and `minus`, which
   no packed activation has, becomes 0.
 
-The options are a flexbuffer map of integers. Every key must be there and no
-other may be, so that a reader never guesses.
+Their options are those of `op_options.py`.
 """
 
 import abc
 import dataclasses
-import struct
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from flatbuffers import flexbuffers
-
+from .op_options import Options
 from .packing import MAX_DEPTH, groups_for
 
 CONV_2D = "GxnorConv2D"
@@ -51,88 +48,10 @@ CUSTOM_CODES = (
     UNPACK,
 )
 """All custom ops."""
-VERSION = 1
-MAX_SIZE = 2**31 - 1
-"""Largest option value and largest number of elements of a tensor."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Options:
-    """What the options of all ops have in common."""
-
-    custom_code: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            least = 0 if "pad_" in field.name else 1
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(
-                    f"{self.custom_code}: `{field.name}` must be an int. "
-                    f"Received: {field.name}={value!r}"
-                )
-            if not least <= value <= MAX_SIZE:
-                raise ValueError(
-                    f"{self.custom_code}: `{field.name}` must be in "
-                    f"{least}..{MAX_SIZE}. Received: {field.name}={value}"
-                )
-
-    def to_bytes(self) -> bytes:
-        """Writes the options as the flexbuffer of the `.tflite` file."""
-        options = {"version": VERSION, **dataclasses.asdict(self)}
-        return bytes(flexbuffers.Dumps(options))
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Reads the options from the flexbuffer of a `.tflite` file.
-
-        Args:
-            data: The custom options of an op.
-
-        Returns:
-            The options.
-
-        Raises:
-            ValueError: If `data` is not a flexbuffer map, the version is
-                unknown, an option is missing or unknown, or a value is not
-                an integer in its range.
-        """
-        try:
-            options = _read_map(data)
-        except (
-            LookupError,
-            OverflowError,
-            TypeError,
-            ValueError,
-            struct.error,
-        ) as error:
-            raise ValueError(
-                f"{cls.custom_code}: the options are not a flexbuffer map of "
-                f"integers: the file is damaged. Received {len(data)} bytes "
-                f"({error})"
-            ) from error
-        version = options.pop("version", None)
-        if version != VERSION:
-            raise ValueError(
-                f"{cls.custom_code}: the option `version` must be {VERSION}: "
-                "export the model again, or update gxnor_tf. "
-                f"Received: version={version}"
-            )
-        expected = {field.name for field in dataclasses.fields(cls)}
-        if expected != options.keys():
-            raise ValueError(
-                f"{cls.custom_code}: version {VERSION} has other options. "
-                f"Missing: {sorted(expected - options.keys())}. "
-                f"Unknown: {sorted(options.keys() - expected)}"
-            )
-        try:
-            return cls(**options)
-        except TypeError as error:  # A flexbuffer has other types than int.
-            raise ValueError(str(error)) from error
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _WeightOptions(_Options):
+class _WeightOptions(Options):
     """What the options of the ops with weights have in common."""
 
     input_channels: int
@@ -178,7 +97,7 @@ class FullyConnectedOptions(_WeightOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _WindowOptions(_Options, abc.ABC):
+class _WindowOptions(Options, abc.ABC):
     """What the options of the convolutions have in common.
 
     The padding of the convolution contributes zeros, that of the pool
@@ -420,7 +339,7 @@ class DepthwiseConv2DOptions(_WindowOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MaxPool2DOptions(_Options):
+class MaxPool2DOptions(Options):
     """Options of `GxnorMaxPool2D`. Its padding contributes nothing at all.
 
     Args:
@@ -502,7 +421,7 @@ class MaxPool2DOptions(_Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PackOptions(_Options):
+class PackOptions(Options):
     """Options of `GxnorPack`.
 
     Args:
@@ -541,7 +460,7 @@ class PackOptions(_Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UnpackOptions(_Options):
+class UnpackOptions(Options):
     """Options of `GxnorUnpack`.
 
     Args:
@@ -642,22 +561,3 @@ def _positions(what: str, size: int, extent: int, stride: int) -> int:
             f"{extent} over {size}"
         )
     return (size - extent) // stride + 1
-
-
-def _read_map(data: bytes) -> dict[str, Any]:
-    """Reads a flexbuffer map of scalars from bytes that may be anything."""
-    root = flexbuffers.GetRoot(data)
-    if not root.IsMap:
-        raise ValueError("the root is not a map")
-    entries = root.AsMap
-    keys = entries.Keys
-    # A damaged size must not become a loop of 2^64 rounds.
-    if not len(entries) == len(keys) <= len(data):
-        raise ValueError("the sizes of keys and values differ")
-    options: dict[str, Any] = {}
-    for key, value in zip(keys, entries.Values, strict=True):
-        name = key.AsKey
-        if name in options or not value.IsInt:
-            raise ValueError(f"{name!r} is there twice or is no integer")
-        options[name] = value.AsInt
-    return options

@@ -29,7 +29,7 @@ TOP_LEVEL = (
 FLATBUFFER_MODULES = (
     "export.flatbuffer_builder",
     "export.inspection",
-    "export.op_schema",
+    "export.op_options",
 )
 NUMPY_ONLY_MODULES = ("export.op_schema", "export.packing", "export.reference")
 SHARED_BY_LAYERS_AND_OPTIMIZERS = {
