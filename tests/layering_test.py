@@ -393,7 +393,7 @@ GOOD = {
         "from tensorflow.lite.python import schema_py_generated"
     ),
     "export/inspection.py": "import flatbuffers",
-    "export/op_schema.py": "from flatbuffers import flexbuffers",
+    "export/op_options.py": "from flatbuffers import flexbuffers",
     "export/packing.py": "import numpy as np",
     "export/reference.py": "from . import packing\nfrom .op_schema import Op",
     "export/convert.py": "import keras\nfrom gxnor_tf import layers",
