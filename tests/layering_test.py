@@ -394,6 +394,7 @@ GOOD = {
     ),
     "export/inspection.py": "import flatbuffers",
     "export/op_options.py": "from flatbuffers import flexbuffers",
+    "export/op_schema.py": "from .op_options import Options",
     "export/packing.py": "import numpy as np",
     "export/reference.py": "from . import packing\nfrom .op_schema import Op",
     "export/convert.py": "import keras\nfrom gxnor_tf import layers",
