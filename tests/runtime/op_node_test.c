@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A node in a runtime that is just enough of one. The real ones are in
- * tests/export/delegate_test.py; here a sanitizer looks on. */
+ * tests/export/custom_ops_test.py; here a sanitizer looks on. */
 #include "op_node.h"
 
 #include <stdarg.h>
