@@ -10,10 +10,9 @@
 #include "tensorflow/lite/micro/micro_context.h"
 #include "tensorflow/lite/micro/micro_log.h"
 
-// The most scratch memory in the arena that one op asks for. Convolutions are
-// fastest with one list of inputs for a whole row; with less memory they list
-// fewer at a time, and with none they are several times as slow. All ops share
-// the memory, so that the largest request counts.
+// The most scratch memory that one op asks for. Packed convolutions list the
+// inputs of a whole row there; with less memory they list fewer at a time, and
+// with none they are several times as slow. See gxnor_ops.h.
 #if !defined(GXNOR_OPS_MAX_SCRATCH_BYTES)
 #define GXNOR_OPS_MAX_SCRATCH_BYTES SIZE_MAX
 #endif

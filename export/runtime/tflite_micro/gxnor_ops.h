@@ -2,13 +2,24 @@
 // The Gxnor* custom ops in TensorFlow Lite for Microcontrollers (TFLM).
 //
 // Compile gxnor_ops.cc, ../ops/*.c and ../src/*.c with your TFLM tree and
-// ../include in the include path. Then:
+// ../include in the include path, and align the model in memory to 16 bytes.
+// Then:
 //
-//   tflite::MicroMutableOpResolver<8> resolver;
+//   tflite::MicroMutableOpResolver<9> resolver;
 //   if (gxnor::AddGxnorOps(resolver) != kTfLiteOk) ...
+//   resolver.AddCast();  // The logits: float32 of the last op's sums.
+//   resolver.AddMul();
+//   resolver.AddAdd();
 //
 // or add only the ops that the model has: a linker then leaves out the others'
-// kernels. `python -m export MODEL.tflite --inspect` lists them.
+// kernels. `python -m export MODEL.tflite --inspect` lists them, the builtin
+// ones too.
+//
+// Prepare checks everything, and what it refuses it reports with MicroPrintf.
+// Each op keeps about 110 bytes in the arena. Convolutions and fully connected
+// ops also ask for scratch memory, which all ops share; where it does not fit,
+// compile gxnor_ops.cc with -DGXNOR_OPS_MAX_SCRATCH_BYTES=2048, say: results
+// are the same, but take longer.
 #ifndef GXNOR_TFLITE_MICRO_GXNOR_OPS_H_
 #define GXNOR_TFLITE_MICRO_GXNOR_OPS_H_
 
