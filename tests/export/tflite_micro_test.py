@@ -57,6 +57,7 @@ STAND_INS = (
 )
 ARENA_BYTES = 1 << 21
 LIMIT = 100
+STRIP = "TF_LITE_STRIP_ERROR_STRINGS"
 BUILDS = {
     "now": (),
     # Where TFLM's types were until September 2026.
@@ -599,6 +600,22 @@ def test_small_arenas(now: None, capfd: pytest.CaptureFixture[str]) -> None:
     assert "guard word" not in printed
     assert re.search(r"the arena has no room for \d+ bytes; make it", printed)
     assert "input 0 cannot be read; make the arena larger" in printed
+
+
+def test_texts_can_be_left_out(tmp_path: pathlib.Path) -> None:
+    """Texts are most of the code that is not kernels."""
+    sources = [str(path) for path in RUNTIME.glob("ops/*.c")]
+    for macro, found in (("NDEBUG", True), (STRIP, False)):
+        subprocess.run(
+            [*compiler("CC", "cc"), "-std=c99", "-Os", "-Wall", "-Wextra"]
+            + ["-Werror", f"-D{macro}", f"-I{RUNTIME / 'include'}", "-c"]
+            + sources,
+            check=True,
+            cwd=tmp_path,
+            timeout=120,
+        )
+        content = b"".join(path.read_bytes() for path in tmp_path.glob("*.o"))
+        assert (b"export the model again" in content) == found
 
 
 def test_ops_can_be_added_one_by_one(

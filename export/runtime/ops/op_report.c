@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#undef gxnor_op_fail /* Maybe a macro, but this is the function. */
+
 bool gxnor_op_fail(const gxnor_op_report* report, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
