@@ -112,11 +112,20 @@ def params_of(problem: helpers.Problem) -> Params:
 def buffer_for(
     kernels: ctypes.CDLL, problem: helpers.Problem, positions: int
 ) -> np.ndarray:
-    """A buffer for lists of so many positions; two bytes show overruns."""
+    """A buffer; two bytes behind it show overruns.
+
+    Of a kernel for packed inputs it has lists of so many positions.
+    """
     size = ctypes.c_size_t()
-    status = kernels.gxnor_conv2d_get_buffer_size(
-        ctypes.byref(params_of(problem)), positions, ctypes.byref(size)
-    )
+    params = ctypes.byref(params_of(problem))
+    if problem.packed:
+        status = kernels.gxnor_conv2d_get_buffer_size(
+            params, positions, ctypes.byref(size)
+        )
+    else:
+        status = kernels.gxnor_conv2d_s8_get_buffer_size(
+            params, ctypes.byref(size)
+        )
     assert status == OK
     return np.full(size.value // 2 + 1, 0x5A5A, np.uint16)
 
@@ -134,7 +143,7 @@ def run(
         kernels: The library.
         problem: The problem.
         ternary: Whether the kernel has thresholds.
-        listed: Positions that a buffer of packed inputs covers, 0 for none.
+        listed: Positions that a buffer of packed inputs covers; 0: no buffer.
     """
     name = f"gxnor_conv2d_{'t2' if problem.packed else 's8'}_"
     name += "t2" if ternary else "s32"
@@ -144,19 +153,16 @@ def run(
     shape = problem.options.output_shape(problem.x.shape, packed=ternary)
     # A word behind the output shows whether the kernel writes beyond it.
     guarded = np.full(np.prod(shape) + 1, 0x5A5A5A5A, np.int32)
-    buffer: list[Any] = []
-    if problem.packed:
-        memory = buffer_for(kernels, problem, max(listed, 1))
-        size = ctypes.c_size_t(memory.nbytes - 2)
-        buffer = [pointer(memory), size] if listed else [None, 0]
+    memory = buffer_for(kernels, problem, max(listed, 1))
+    size = ctypes.c_size_t(memory.nbytes - 2)
     status = getattr(kernels, name)(
         ctypes.byref(params_of(problem)),
         *map(pointer, arrays),
-        *buffer,
+        *([pointer(memory), size] if listed else [None, 0]),
         pointer(guarded),
     )
     assert status == OK
-    assert not buffer or memory[-1] == 0x5A5A
+    assert memory[-1] == 0x5A5A
     assert guarded[-1] == 0x5A5A5A5A
     return guarded[:-1].reshape(shape)
 

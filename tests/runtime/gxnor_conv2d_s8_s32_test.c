@@ -6,7 +6,7 @@ static void check_output(problem* p) {
   uint32_t* const weights = pack_weights(p);
   int32_t* const output = allocate(count_outputs(p), sizeof *output);
   memset(output, 0xA5, count_outputs(p) * sizeof *output);
-  CHECK_EQ(gxnor_conv2d_s8_s32(&p->params, p->input, weights, output),
+  CHECK_EQ(gxnor_conv2d_s8_s32(&p->params, p->input, weights, NULL, 0, output),
            GXNOR_OK);
   solve(p);
   CHECK(memcmp(output, p->sums, count_sums(p) * sizeof *output) == 0);
@@ -45,7 +45,8 @@ static void test_largest_depth(void) {
   params.kernel_height = params.kernel_width = 1;
   memset(input, -128, depth);
   for (size_t i = 0; i < depth; ++i) weights[2 * i + 1] = 0xFFFFFFFEu;
-  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, weights, &output), GXNOR_OK);
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, weights, NULL, 0, &output),
+           GXNOR_OK);
   CHECK_EQ(output, INT64_C(128) * GXNOR_MAX_DEPTH);
   free(input);
   free(weights);
@@ -56,12 +57,17 @@ static void test_errors(void) {
   const int8_t input[64] = {0};
   const uint32_t words[64] = {0};
   int32_t output[64];
-  CHECK_EQ(gxnor_conv2d_s8_s32(NULL, input, words, output), GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_s8_s32(&params, NULL, words, output), GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, NULL, output), GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, words, NULL), GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_s8_s32(NULL, input, words, NULL, 0, output),
+           GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, NULL, words, NULL, 0, output),
+           GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, NULL, NULL, 0, output),
+           GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, words, NULL, 0, NULL),
+           GXNOR_ERR_ARG);
   params.pool_width = 2;
-  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, words, output), GXNOR_ERR_SHAPE);
+  CHECK_EQ(gxnor_conv2d_s8_s32(&params, input, words, NULL, 0, output),
+           GXNOR_ERR_SHAPE);
 }
 
 int main(void) {

@@ -14,9 +14,9 @@ static void check_output(problem* p) {
       pack_states(p->states, positions, p->params.output_channels, &words);
   output = allocate(words, sizeof *output);
   memset(output, 0xA5, words * sizeof *output);
-  CHECK_EQ(
-      gxnor_conv2d_s8_t2(&p->params, p->input, weights, thresholds, output),
-      GXNOR_OK);
+  CHECK_EQ(gxnor_conv2d_s8_t2(&p->params, p->input, weights, thresholds, NULL,
+                              0, output),
+           GXNOR_OK);
   CHECK(memcmp(output, expected, words * sizeof *output) == 0);
   free(weights);
   free(thresholds);
@@ -90,19 +90,22 @@ static void test_errors(void) {
   const int32_t thresholds[2] = {0};
   const uint32_t words[64] = {0};
   uint32_t output[64];
-  CHECK_EQ(gxnor_conv2d_s8_t2(NULL, input, words, thresholds, output),
+  CHECK_EQ(gxnor_conv2d_s8_t2(NULL, input, words, thresholds, NULL, 0, output),
            GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_s8_t2(&params, NULL, words, thresholds, output),
+  CHECK_EQ(
+      gxnor_conv2d_s8_t2(&params, NULL, words, thresholds, NULL, 0, output),
+      GXNOR_ERR_ARG);
+  CHECK_EQ(
+      gxnor_conv2d_s8_t2(&params, input, NULL, thresholds, NULL, 0, output),
+      GXNOR_ERR_ARG);
+  CHECK_EQ(gxnor_conv2d_s8_t2(&params, input, words, NULL, NULL, 0, output),
            GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_s8_t2(&params, input, NULL, thresholds, output),
-           GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_s8_t2(&params, input, words, NULL, output),
-           GXNOR_ERR_ARG);
-  CHECK_EQ(gxnor_conv2d_s8_t2(&params, input, words, thresholds, NULL),
+  CHECK_EQ(gxnor_conv2d_s8_t2(&params, input, words, thresholds, NULL, 0, NULL),
            GXNOR_ERR_ARG);
   params.pad_left = -1;
-  CHECK_EQ(gxnor_conv2d_s8_t2(&params, input, words, thresholds, output),
-           GXNOR_ERR_SHAPE);
+  CHECK_EQ(
+      gxnor_conv2d_s8_t2(&params, input, words, thresholds, NULL, 0, output),
+      GXNOR_ERR_SHAPE);
 }
 
 int main(void) {

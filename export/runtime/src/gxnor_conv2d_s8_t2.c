@@ -23,12 +23,15 @@ static void compare(const gxnor_conv2d_call* call,
 
 gxnor_status gxnor_conv2d_s8_t2(const gxnor_conv2d_params* params,
                                 const int8_t* input, const uint32_t* weights,
-                                const int32_t* thresholds,
+                                const int32_t* thresholds, void* buffer,
+                                size_t buffer_size,
                                 uint32_t* GXNOR_RESTRICT output) {
   gxnor_conv2d_call call;
   const gxnor_status status =
       gxnor_conv2d_check_states(gxnor_conv2d_get_shape, params, input, weights,
                                 thresholds, output, &call);
+  (void)buffer;
+  (void)buffer_size;
   if (status != GXNOR_OK) return status;
   gxnor_conv2d_write_t2(&call, compare, output);
   return GXNOR_OK;

@@ -118,6 +118,8 @@ static TfLiteStatus prepare_host(TfLiteContext* context, gxnor_op_node* self) {
     gxnor_memory_resize(&self->packed, 0);
     if (input->type == kTfLiteInt32) {
       gxnor_conv2d_get_buffer_size(&self->params.conv2d, INT32_MAX, &size);
+    } else {
+      gxnor_conv2d_s8_get_buffer_size(&self->params.conv2d, &size);
     }
     return gxnor_op_resize_scratch(context, self, size);
   }
@@ -175,13 +177,15 @@ static gxnor_status invoke_reference(const TfLiteContext* context,
                                         self->scratch.data, self->scratch.size,
                                         output)
                   : gxnor_conv2d_s8_s32(params, input->data, weights->data,
+                                        self->scratch.data, self->scratch.size,
                                         output);
   }
   return packed ? gxnor_conv2d_t2_t2(params, input->data, weights->data,
                                      thresholds->data, self->scratch.data,
                                      self->scratch.size, output)
                 : gxnor_conv2d_s8_t2(params, input->data, weights->data,
-                                     thresholds->data, output);
+                                     thresholds->data, self->scratch.data,
+                                     self->scratch.size, output);
 }
 
 static gxnor_status invoke(const TfLiteContext* context,

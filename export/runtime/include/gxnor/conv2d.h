@@ -67,27 +67,40 @@ gxnor_status gxnor_conv2d_t2_s32(const gxnor_conv2d_params* params,
                                  void* buffer, size_t buffer_size,
                                  int32_t* GXNOR_RESTRICT output);
 
+/* Computes the size of a buffer with which the two kernels for int8 inputs are
+ * several times as fast. Any size is right: the kernels make of a buffer what
+ * they can, and of none, too.
+ * Returns: GXNOR_OK; GXNOR_ERR_ARG; GXNOR_ERR_SHAPE if gxnor_conv2d_get_shape
+ *          refuses the parameters. *size is valid after GXNOR_OK only; it is 0
+ *          if a buffer would not help. */
+gxnor_status gxnor_conv2d_s8_get_buffer_size(const gxnor_conv2d_params* params,
+                                             size_t* size);
+
 /* int8 input with zero point 0, ternary output, max-pool.
  *
  * input       int8_t [batches][input_height][input_width][input_channels]
  * weights     as above
  * thresholds  s8 thresholds [output_channels][2]
+ * buffer      4-byte aligned, of buffer_size bytes; NULL: none
  * output      as of gxnor_conv2d_t2_t2
  * Returns: GXNOR_OK, GXNOR_ERR_ARG, GXNOR_ERR_SHAPE. */
 gxnor_status gxnor_conv2d_s8_t2(const gxnor_conv2d_params* params,
                                 const int8_t* input, const uint32_t* weights,
-                                const int32_t* thresholds,
+                                const int32_t* thresholds, void* buffer,
+                                size_t buffer_size,
                                 uint32_t* GXNOR_RESTRICT output);
 
 /* int8 input with zero point 0, the accumulators as output, no pool.
  *
  * input    as of gxnor_conv2d_s8_t2
  * weights  as above
+ * buffer   as of gxnor_conv2d_s8_t2
  * output   int32_t [batches][output_height][output_width][output_channels],
  *          in [-128 * depth, 128 * depth]
  * Returns: GXNOR_OK, GXNOR_ERR_ARG, GXNOR_ERR_SHAPE. */
 gxnor_status gxnor_conv2d_s8_s32(const gxnor_conv2d_params* params,
                                  const int8_t* input, const uint32_t* weights,
+                                 void* buffer, size_t buffer_size,
                                  int32_t* GXNOR_RESTRICT output);
 
 #if defined(__cplusplus)
