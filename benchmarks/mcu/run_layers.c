@@ -33,7 +33,7 @@ typedef enum kernel {
 /* Which buffer a kernel gets; bits of layer.ways. */
 typedef enum way {
   WAY_WIDEST = 0, /* For a whole row. */
-  WAY_NARROWEST,  /* For one position at a time, aligned to 2 bytes only. */
+  WAY_NARROWEST,  /* Less, aligned no better than it must be. */
   WAY_NONE,       /* No buffer. */
   WAY_COUNT,
 } way;
@@ -73,24 +73,24 @@ __asm__(
 #define GUARD 0xA5A5A5A5u
 #define GARBAGE 0x5A5AA5A5u
 
-static uint32_t memory[48 * 1024];
+static uint32_t memory[48 * 1024] __attribute__((aligned(8)));
 static const size_t kMemoryWords = sizeof(memory) / sizeof(memory[0]);
 
-static size_t even(int32_t words) { return ((size_t)words + 1) & ~(size_t)1; }
+static size_t even(size_t words) { return (words + 1) & ~(size_t)1; }
 
 static arrays find_arrays(const layer* l) {
   const uint32_t* first = (const uint32_t*)(l + 1);
   arrays a;
   a.input = first;
-  a.weights = first + even(l->words[0]);
-  a.thresholds = a.weights + even(l->words[1]);
-  a.expected = a.thresholds + even(l->words[2]);
+  a.weights = first + even((size_t)l->words[0]);
+  a.thresholds = a.weights + even((size_t)l->words[1]);
+  a.expected = a.thresholds + even((size_t)l->words[2]);
   return a;
 }
 
 static const layer* next_layer(const layer* l) {
   const arrays a = find_arrays(l);
-  return (const layer*)(a.expected + even(l->words[3]));
+  return (const layer*)(a.expected + even((size_t)l->words[3]));
 }
 
 /* Fills in a fully connected op by the library's function, which must find the
@@ -115,22 +115,34 @@ static gxnor_status find_params(const layer* l, gxnor_conv2d_params* params) {
 static gxnor_status find_buffer_size(const layer* l,
                                      const gxnor_conv2d_params* params, way how,
                                      size_t* size) {
-  *size = 0;
-  if (how == WAY_NONE) return GXNOR_OK;
+  gxnor_status status = GXNOR_OK;
   gxnor_conv2d_shape shape;
+  *size = 0;
+  if (how == WAY_NONE) return status;
   switch ((kernel)l->kernel) {
     case KERNEL_CONV2D_T2_T2:
     case KERNEL_CONV2D_T2_S32:
     case KERNEL_FULLY_CONNECTED_T2_T2:
-    case KERNEL_FULLY_CONNECTED_T2_S32: {
-      const gxnor_status status = gxnor_conv2d_get_shape(params, &shape);
+    case KERNEL_FULLY_CONNECTED_T2_S32:
+      status = gxnor_conv2d_get_shape(params, &shape);
       if (status != GXNOR_OK) return status;
       return gxnor_conv2d_get_buffer_size(
           params, how == WAY_WIDEST ? shape.conv_width : 1, size);
-    }
+    case KERNEL_CONV2D_S8_T2:
+    case KERNEL_CONV2D_S8_S32:
+      status = gxnor_conv2d_s8_get_buffer_size(params, size);
+      if (how == WAY_NARROWEST) *size /= 2;
+      return status;
     default:
-      return GXNOR_OK;
+      return status;
   }
+}
+
+/* Bytes to which the buffer of a kernel must be aligned. */
+static size_t find_alignment(const layer* l) {
+  return l->kernel == KERNEL_CONV2D_S8_T2 || l->kernel == KERNEL_CONV2D_S8_S32
+             ? 4
+             : 2;
 }
 
 static gxnor_status run_kernel(const layer* l,
@@ -150,9 +162,11 @@ static gxnor_status run_kernel(const layer* l,
                                  buffer_size, output);
     case KERNEL_CONV2D_S8_T2:
       return gxnor_conv2d_s8_t2(params, a.input, a.weights,
-                                (const int32_t*)a.thresholds, output);
+                                (const int32_t*)a.thresholds, buffer,
+                                buffer_size, output);
     case KERNEL_CONV2D_S8_S32:
-      return gxnor_conv2d_s8_s32(params, a.input, a.weights, output);
+      return gxnor_conv2d_s8_s32(params, a.input, a.weights, buffer,
+                                 buffer_size, output);
     case KERNEL_DEPTHWISE_CONV2D_T2_T2:
       return gxnor_depthwise_conv2d_t2_t2(params, a.input, a.weights,
                                           a.thresholds, output);
@@ -187,8 +201,8 @@ static int run_layer(const layer* l, uint32_t number, way how) {
     return 1;
   }
   const size_t output_words = (size_t)l->words[3];
-  const size_t buffer_words = (size + 3) / 4 + 1;
-  const size_t total = 3 * GUARD_WORDS + output_words + buffer_words;
+  const size_t buffer_words = (size + 3) / 4 + 2;
+  const size_t total = 3 * GUARD_WORDS + even(output_words) + buffer_words;
   if (total > kMemoryWords) {
     board_print("A layer is too large for the array `memory`.\n");
     return 1;
@@ -196,8 +210,8 @@ static int run_layer(const layer* l, uint32_t number, way how) {
   for (size_t i = 0; i < total; ++i) memory[i] = GUARD;
   uint32_t* output = memory + GUARD_WORDS;
   for (size_t i = 0; i < output_words; ++i) output[i] = GARBAGE;
-  uint8_t* buffer = (uint8_t*)(output + output_words + GUARD_WORDS);
-  if (how == WAY_NARROWEST) buffer += 2;
+  uint8_t* buffer = (uint8_t*)(output + even(output_words) + GUARD_WORDS);
+  if (how == WAY_NARROWEST) buffer += find_alignment(l);
   for (size_t i = 0; i < size; ++i) buffer[i] = 0x5A;
 
   const uint64_t start = board_read_ticks();
