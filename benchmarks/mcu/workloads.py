@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is counted: single layers, and whole nets."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+
+import gxnor_tf
+from benchmarks import random_nets
+from benchmarks.mcu import layers, nets
+from export import files
+from export.op_schema import Conv2DOptions
+from train import datasets, models, recipes
+
+DENSITIES = (0.33, 0.5, 0.62, 1.0)
+
+_ROOT = pathlib.Path(__file__).absolute().parents[2]
+_IMAGE_SHAPE = (28, 28, 1)
+_KEYWORD_SHAPE = (49, 10, 1)
+_KEYWORDS = 12
+_CLASSES = 10
+_CALIBRATION_INPUTS = 64
+_INPUTS = 3
+_EPOCHS = 3
+
+
+def _square(
+    size: int, inputs: int, outputs: int, kernel: int, pad: int = 0
+) -> Callable[[str, float], layers.Layer]:
+    """A convolution of ternary inputs, or of int8 ones if these are few."""
+    options = Conv2DOptions(
+        input_channels=inputs,
+        output_channels=outputs,
+        kernel_height=kernel,
+        kernel_width=kernel,
+        pad_top=pad,
+        pad_bottom=pad,
+        pad_left=pad,
+        pad_right=pad,
+    )
+    if inputs < 4:
+        return lambda name, density: layers.convolution(
+            options,
+            (size, size),
+            density=1,
+            weight_density=density,
+            input_bits=8,
+            name=name,
+        )
+    return lambda name, density: layers.convolution(
+        options,
+        (size, size),
+        density=density,
+        fully_connected=size == 1,
+        name=name,
+    )
+
+
+LAYERS: Mapping[str, Callable[[str, float], layers.Layer]] = {
+    "fc_1024_512": _square(1, 1024, 512, 1),
+    "conv5_32_64": _square(12, 32, 64, 5),
+    "conv3_64_64": _square(16, 64, 64, 3, pad=1),
+    "conv3_128_128": _square(8, 128, 128, 3, pad=1),
+    "first5_1_32": _square(28, 1, 32, 5),
+    "first3_3_32": _square(32, 3, 32, 3, pad=1),
+}
+"""Layers by name, from name and density: of the inputs, or in first layers,
+whose inputs are int8, of the weights."""
+
+
+def mnist_net(density: float) -> nets.Net:
+    """The paper's MNIST net with random weights."""
+    config = recipes.from_recipe(
+        "mnist", zero_window=random_nets.zero_window(density)
+    )
+    keras.utils.set_random_seed(0)
+    return _settled(models.build(config, _IMAGE_SHAPE, _CLASSES))
+
+
+def keyword_net(density: float) -> nets.Net:
+    """A net of the size of MLPerf Tiny's DS-CNN, with random weights.
+
+    Its input is 49 frames of 10 features, its first layer 10x4, then come four
+    depthwise separable ones of 64 channels. The average pool before the last
+    layer is a max-pool here.
+    """
+    window = random_nets.zero_window(density)
+
+    def block(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+        return [
+            layer,
+            keras.layers.BatchNormalization(),
+            gxnor_tf.DiscreteActivation(zero_window=window),
+        ]
+
+    separable: list[keras.layers.Layer] = []
+    keras.utils.set_random_seed(0)
+    for _ in range(4):
+        separable += block(
+            gxnor_tf.DiscreteDepthwiseConv2D(3, padding="same")
+        )
+        separable += block(gxnor_tf.DiscreteConv2D(64, 1))
+    return _settled(
+        keras.Sequential(
+            [
+                keras.Input(_KEYWORD_SHAPE),
+                *block(
+                    gxnor_tf.DiscreteConv2D(
+                        64, (10, 4), strides=2, padding="same"
+                    )
+                ),
+                *separable,
+                gxnor_tf.MaxPooling2D(5),
+                keras.layers.Flatten(),
+                gxnor_tf.DiscreteDense(_KEYWORDS),
+                keras.layers.BatchNormalization(),
+            ]
+        )
+    )
+
+
+NETS: Mapping[str, Callable[[float], nets.Net]] = {
+    "mnist_random": mnist_net,
+    "keyword_random": keyword_net,
+}
+"""Nets by name, from the density of their activations."""
+
+
+def trained_net(model: str | None, dataset: str) -> nets.Net:
+    """A trained net, on the first test images of a data set.
+
+    Args:
+        model: A `.keras` file; None to train the paper's MNIST net briefly.
+        dataset: Name of a data set of `train`.
+
+    Raises:
+        export.ExportError: If the model has no form in C.
+        ValueError: If the file is no model.
+        train.errors.UserError: If the data set cannot be had.
+    """
+    if model is not None:
+        loaded = files.load_model(pathlib.Path(model))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(
+                [
+                    *(sys.executable, "-m", "train.mnist"),
+                    f"--output_dir={folder}",
+                    f"--dataset={dataset}",
+                    f"--epochs={_EPOCHS}",
+                ],
+                cwd=_ROOT,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            loaded = files.load_model(pathlib.Path(folder) / "model.keras")
+    images = datasets.load(dataset).test.images[:_INPUTS]
+    return nets.from_keras(
+        loaded, (images.astype(np.int16) - 128).astype(np.int8)
+    )
+
+
+def _settled(model: keras.Model) -> nets.Net:
+    shape = model.input_shape[1:]
+    random_nets.settle(
+        model, random_nets.images(shape, _CALIBRATION_INPUTS)
+    )
+    inputs = random_nets.images(shape, _INPUTS) * 128
+    return nets.from_keras(model, inputs.astype(np.int8))
