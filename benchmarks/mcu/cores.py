@@ -5,7 +5,6 @@ import concurrent.futures
 import dataclasses
 import os
 import pathlib
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -27,14 +26,6 @@ WARNINGS = (
     *("-Wshadow", "-Wvla", "-Werror"),
 )
 """Language and warnings of all C files."""
-
-PACKAGES = {
-    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
-    "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",
-    "qemu-system-arm": "qemu-system-arm",
-    "qemu-system-riscv32": "qemu-system-misc",
-}
-"""The tools, and the Debian packages that have them."""
 
 # An instruction takes 2^7 ns of the emulated time.
 _ICOUNT_SHIFT = 7
@@ -62,14 +53,29 @@ class Core:
 
     def instructions(self, ticks: int) -> int:
         """Instructions that pass while so many ticks do."""
-        ns = round(ticks * 10**9 / self.clock_hz)
-        return round(ns / 2**_ICOUNT_SHIFT)
+        ticks_each = (self.clock_hz << _ICOUNT_SHIFT) / 10**9
+        return round(ticks / ticks_each)
 
 
 def _parse(line: str) -> Core:
-    words = line.split(maxsplit=10)
-    clock_hz, *memory = (int(word, 0) for word in words[5:10])
-    return Core(*words[:5], clock_hz, *memory, tuple(words[10].split()))
+    words = line.split()
+    name, start, tools, emulator, machine = words[:5]
+    clock_hz, flash, flash_kib, ram, ram_kib = (
+        int(word, 0) for word in words[5:10]
+    )
+    return Core(
+        name=name,
+        start=start,
+        tools=tools,
+        emulator=emulator,
+        machine=machine,
+        clock_hz=clock_hz,
+        flash=flash,
+        flash_kib=flash_kib,
+        ram=ram,
+        ram_kib=ram_kib,
+        flags=tuple(words[10:]),
+    )
 
 
 CORES: Mapping[str, Core] = {
@@ -81,15 +87,6 @@ CORES: Mapping[str, Core] = {
     )
 }
 """All cores by name."""
-
-
-def missing_packages() -> list[str]:
-    """Debian packages of the tools that are not installed."""
-    return [
-        package
-        for tool, package in PACKAGES.items()
-        if shutil.which(tool) is None
-    ]
 
 
 def compile_c(
@@ -132,6 +129,42 @@ def compile_board(core: Core, folder: pathlib.Path) -> list[pathlib.Path]:
     """Compiles the start-up code of a core; see `compile_c`."""
     sources = [BOARD / "board.c", BOARD / f"start_{core.start}.c"]
     return compile_c(core, sources, folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """A core with what all its images have in common.
+
+    Attributes:
+        core: The core.
+        kernels: Objects of the kernels.
+        board: Objects of the start-up code.
+        folder: Where images go.
+    """
+
+    core: Core
+    kernels: tuple[pathlib.Path, ...]
+    board: tuple[pathlib.Path, ...]
+    folder: pathlib.Path
+
+    @property
+    def objects(self) -> tuple[pathlib.Path, ...]:
+        """What an image is linked with."""
+        return (*self.kernels, *self.board)
+
+
+def set_up(core: Core, folder: pathlib.Path) -> Bench:
+    """Compiles what all images of a core have in common.
+
+    Raises:
+        ImageError: If the compiler finds fault with a file.
+    """
+    return Bench(
+        core,
+        tuple(compile_c(core, KERNELS, folder / "kernels")),
+        tuple(compile_board(core, folder / "board")),
+        folder,
+    )
 
 
 def link(
@@ -186,22 +219,51 @@ def run(core: Core, image: pathlib.Path, timeout_s: float = 120) -> str:
         ) from error
 
 
-def code_bytes(core: Core, objects: Sequence[pathlib.Path]) -> int:
-    """Bytes of code and constants in objects or in an image."""
-    lines = _run([f"{core.tools}-size", *map(str, objects)]).splitlines()
-    return sum(int(line.split()[0]) for line in lines[1:])
+def linked_bytes(
+    core: Core,
+    objects: Sequence[pathlib.Path],
+    functions: Sequence[str],
+    folder: pathlib.Path,
+) -> int:
+    """Bytes of code and constants that some functions bring into an image.
+
+    Args:
+        core: The core.
+        objects: Among them those that have the functions.
+        functions: What is called.
+        folder: For the file in which they are joined.
+    """
+    joined = _joined(
+        core,
+        objects,
+        ["-Wl,--gc-sections", *(f"-Wl,-u,{name}" for name in functions)],
+        folder,
+    )
+    lines = _run([f"{core.tools}-size", str(joined)]).splitlines()
+    return int(lines[1].split()[0])
 
 
 def undefined_symbols(
     core: Core, objects: Sequence[pathlib.Path], folder: pathlib.Path
 ) -> list[str]:
     """What objects need that none of them has."""
+    joined = _joined(core, objects, [], folder)
+    return _run([f"{core.tools}-nm", "-u", str(joined)]).split()[1::2]
+
+
+def _joined(
+    core: Core,
+    objects: Sequence[pathlib.Path],
+    flags: Sequence[str],
+    folder: pathlib.Path,
+) -> pathlib.Path:
+    """One object of several."""
     joined = folder / "joined.o"
     _run(
-        [f"{core.tools}-gcc", *core.flags, "-nostdlib", "-r"]
+        [f"{core.tools}-gcc", *core.flags, "-nostdlib", "-r", *flags]
         + [*map(str, objects), "-o", str(joined)]
     )
-    return _run([f"{core.tools}-nm", "-u", str(joined)]).split()[1::2]
+    return joined
 
 
 def _run(command: Sequence[str], timeout_s: float = 120) -> str:

@@ -93,7 +93,7 @@ def build_image(
     net: Net,
     objects: Sequence[pathlib.Path],
     image: pathlib.Path,
-) -> None:
+) -> pathlib.Path:
     """Builds an image that runs a net on its inputs.
 
     Args:
@@ -102,6 +102,12 @@ def build_image(
         objects: The kernels and the start-up code, compiled for the core.
         image: The file to make, in a folder that has none of this name with
             other suffixes.
+
+    Returns:
+        The object of `model.c`.
+
+    Raises:
+        cores.ImageError: If it cannot be built.
     """
     folder = image.with_suffix(".source")
     net.source.write(folder)
@@ -119,6 +125,7 @@ def build_image(
         ],
     )
     cores.link(core, [*made, *objects], image)
+    return made[0]
 
 
 def run_image(core: cores.Core, net: Net, image: pathlib.Path) -> Run:

@@ -48,8 +48,10 @@ static int run(const int8_t* input) {
   if (status != 0) return 1;
   const uint32_t stack_bytes = board_stack_bytes();
   uint32_t broken = 0;
-  for (size_t i = 0; i < GUARD_WORDS; ++i)
-    broken += (memory[i] != GUARD) + (memory[words - 1 - i] != GUARD);
+  for (size_t i = 0; i < GUARD_WORDS; ++i) {
+    if (memory[i] != GUARD) ++broken;
+    if (memory[words - 1 - i] != GUARD) ++broken;
+  }
   model_scores(logits, scores.values);
   board_print_unsigned(ticks);
   print_number(stack_bytes);

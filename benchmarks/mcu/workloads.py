@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is counted: single layers, and whole nets."""
 
+import functools
 import pathlib
 import subprocess
 import sys
@@ -31,8 +32,8 @@ _EPOCHS = 3
 
 def _square(
     size: int, inputs: int, outputs: int, kernel: int, pad: int = 0
-) -> Callable[[str, float], layers.Layer]:
-    """A convolution of ternary inputs, or of int8 ones if these are few."""
+) -> tuple[Conv2DOptions, int]:
+    """A convolution of a square image with a square kernel."""
     options = Conv2DOptions(
         input_channels=inputs,
         output_channels=outputs,
@@ -43,25 +44,10 @@ def _square(
         pad_left=pad,
         pad_right=pad,
     )
-    if inputs < 4:
-        return lambda name, density: layers.convolution(
-            options,
-            (size, size),
-            density=1,
-            weight_density=density,
-            input_bits=8,
-            name=name,
-        )
-    return lambda name, density: layers.convolution(
-        options,
-        (size, size),
-        density=density,
-        fully_connected=size == 1,
-        name=name,
-    )
+    return options, size
 
 
-LAYERS: Mapping[str, Callable[[str, float], layers.Layer]] = {
+LAYERS: Mapping[str, tuple[Conv2DOptions, int]] = {
     "fc_1024_512": _square(1, 1024, 512, 1),
     "conv5_32_64": _square(12, 32, 64, 5),
     "conv3_64_64": _square(16, 64, 64, 3, pad=1),
@@ -69,8 +55,29 @@ LAYERS: Mapping[str, Callable[[str, float], layers.Layer]] = {
     "first5_1_32": _square(28, 1, 32, 5),
     "first3_3_32": _square(32, 3, 32, 3, pad=1),
 }
-"""Layers by name, from name and density: of the inputs, or in first layers,
-whose inputs are int8, of the weights."""
+"""Layers by name: the convolution, height and width of its input."""
+
+
+@functools.cache
+def layer(name: str, density: float) -> layers.Layer:
+    """A layer of `LAYERS` with random data.
+
+    Args:
+        name: Its name. If it begins with `first`, the inputs are int8.
+        density: Share of inputs that are not 0; where they are int8, of
+            weights, which decide there.
+    """
+    options, size = LAYERS[name]
+    first = name.startswith("first")
+    return layers.convolution(
+        options,
+        (size, size),
+        density=1 if first else density,
+        weight_density=density if first else 0.5,
+        input_bits=8 if first else 2,
+        fully_connected=size == 1,
+        name=name,
+    )
 
 
 def mnist_net(density: float) -> nets.Net:
@@ -98,30 +105,29 @@ def keyword_net(density: float) -> nets.Net:
             gxnor_tf.DiscreteActivation(zero_window=window),
         ]
 
-    separable: list[keras.layers.Layer] = []
     keras.utils.set_random_seed(0)
-    for _ in range(4):
-        separable += block(
-            gxnor_tf.DiscreteDepthwiseConv2D(3, padding="same")
-        )
-        separable += block(gxnor_tf.DiscreteConv2D(64, 1))
-    return _settled(
-        keras.Sequential(
-            [
-                keras.Input(_KEYWORD_SHAPE),
-                *block(
-                    gxnor_tf.DiscreteConv2D(
-                        64, (10, 4), strides=2, padding="same"
-                    )
-                ),
-                *separable,
-                gxnor_tf.MaxPooling2D(5),
-                keras.layers.Flatten(),
-                gxnor_tf.DiscreteDense(_KEYWORDS),
-                keras.layers.BatchNormalization(),
-            ]
-        )
+    model = keras.Sequential(
+        [
+            keras.Input(_KEYWORD_SHAPE),
+            *block(
+                gxnor_tf.DiscreteConv2D(64, (10, 4), strides=2, padding="same")
+            ),
+        ]
     )
+    for _ in range(4):
+        for layer in (
+            *block(gxnor_tf.DiscreteDepthwiseConv2D(3, padding="same")),
+            *block(gxnor_tf.DiscreteConv2D(64, 1)),
+        ):
+            model.add(layer)
+    for layer in (
+        gxnor_tf.MaxPooling2D(5),
+        keras.layers.Flatten(),
+        gxnor_tf.DiscreteDense(_KEYWORDS),
+        keras.layers.BatchNormalization(),
+    ):
+        model.add(layer)
+    return _settled(model)
 
 
 NETS: Mapping[str, Callable[[float], nets.Net]] = {
@@ -167,8 +173,6 @@ def trained_net(model: str | None, dataset: str) -> nets.Net:
 
 def _settled(model: keras.Model) -> nets.Net:
     shape = model.input_shape[1:]
-    random_nets.settle(
-        model, random_nets.images(shape, _CALIBRATION_INPUTS)
-    )
+    random_nets.settle(model, random_nets.images(shape, _CALIBRATION_INPUTS))
     inputs = random_nets.images(shape, _INPUTS) * 128
     return nets.from_keras(model, inputs.astype(np.int8))

@@ -9,7 +9,6 @@ import pytest
 
 from benchmarks.mcu import cores, layers
 from export.op_schema import Conv2DOptions, MaxPool2DOptions
-from tests.mcu.conftest import Target
 
 pytestmark = pytest.mark.mcu
 
@@ -155,13 +154,11 @@ def cases(density: float) -> list[layers.Layer]:
 
 
 def run(
-    target: Target, made: list[layers.Layer], name: str
+    bench: cores.Bench, made: list[layers.Layer], name: str
 ) -> list[layers.Run]:
-    image = target.folder / f"{name}.elf"
-    layers.build_image(
-        target.core, made, target.objects, image, list(layers.Way)
-    )
-    runs = layers.run_image(target.core, made, image)
+    image = bench.folder / f"{name}.elf"
+    layers.build_image(bench.core, made, bench.objects, image, list(layers.Way))
+    runs = layers.run_image(bench.core, made, image)
     assert [(run.layer, run.way) for run in runs] == [
         (layer, way) for layer in made for way in layers.Way
     ]
@@ -169,10 +166,12 @@ def run(
 
 
 @pytest.mark.parametrize("density", DENSITIES)
-def test_outputs_equal_the_reference(target: Target, density: float) -> None:
+def test_outputs_equal_the_reference(
+    bench: cores.Bench, density: float
+) -> None:
     made = cases(density)
     assert {layer.kernel for layer in made} == set(layers.Kernel)
-    runs = run(target, made, f"kernels-{density}")
+    runs = run(bench, made, f"kernels-{density}")
     assert [
         f"{run.layer.name}, buffer {run.way.name}: {run.fault}"
         for run in runs
@@ -180,10 +179,10 @@ def test_outputs_equal_the_reference(target: Target, density: float) -> None:
     ] == []
 
 
-def test_depth_beyond_16_bits_of_bytes(target: Target) -> None:
+def test_depth_beyond_16_bits_of_bytes(bench: cores.Bench) -> None:
     """An offset in bytes of the last record needs more than 16 bits."""
     layer = fully_connected((1, 1, 1, 8300, 20), 0.5, sums=False)
-    for made in run(target, [layer], "deep"):
+    for made in run(bench, [layer], "deep"):
         assert made.fault == ""
 
 
@@ -198,7 +197,7 @@ def test_all_states_occur() -> None:
             assert np.any(layer.expected[..., 1::2])
 
 
-def test_wrong_word_is_found(m4: Target) -> None:
+def test_wrong_word_is_found(m4: cores.Bench) -> None:
     [layer] = cases(0.5)[:1]
     expected = layer.expected.copy()
     expected.flat[-1] ^= 1
@@ -206,23 +205,15 @@ def test_wrong_word_is_found(m4: Target) -> None:
     assert {r.fault for r in run(m4, [wrong], "wrong")} == {"wrong words: 1"}
 
 
-def test_write_behind_the_output_is_found(m4: Target) -> None:
+def test_write_behind_the_output_is_found(m4: cores.Bench) -> None:
     [layer] = cases(0.5)[:1]
     short = dataclasses.replace(layer, expected=layer.expected.ravel()[:-2])
     for made in run(m4, [short], "short"):
         assert "written outside" in made.fault
 
 
-def test_refused_layer_is_found(m4: Target) -> None:
+def test_refused_layer_is_found(m4: cores.Bench) -> None:
     [layer] = cases(0.5)[-1:]
     refused = dataclasses.replace(layer, params=(0, 64))
     for made in run(m4, [refused], "refused"):
         assert "refuses" in made.fault
-
-
-def test_tools_that_are_missing_are_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert cores.missing_packages() == []
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert cores.missing_packages() == list(cores.PACKAGES.values())
