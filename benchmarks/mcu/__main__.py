@@ -140,7 +140,7 @@ def _choices(known: list[str]) -> Callable[[str], list[str]]:
 def _measured(options: argparse.Namespace) -> list[measure.Row]:
     """The rows, by workload, density and core."""
     cases = [
-        (name, density, workloads.NETS[name](density))
+        (name, density, workloads.net(name, density))
         for name in options.workloads
         if name in workloads.NETS
         for density in options.densities

@@ -80,16 +80,15 @@ def layer(name: str, density: float) -> layers.Layer:
     )
 
 
-def mnist_net(density: float) -> nets.Net:
-    """The paper's MNIST net with random weights."""
-    config = recipes.from_recipe(
-        "mnist", zero_window=random_nets.zero_window(density)
-    )
+def mnist_model(density: float) -> keras.Model:
+    """The paper's MNIST net with random weights, from their density."""
+    window = random_nets.zero_window(density)
     keras.utils.set_random_seed(0)
+    config = recipes.from_recipe("mnist", zero_window=window)
     return _settled(models.build(config, _IMAGE_SHAPE, _CLASSES))
 
 
-def keyword_net(density: float) -> nets.Net:
+def keyword_model(density: float) -> keras.Model:
     """A net of the size of MLPerf Tiny's DS-CNN, with random weights.
 
     Its input is 49 frames of 10 features, its first layer 10x4, then come four
@@ -130,11 +129,18 @@ def keyword_net(density: float) -> nets.Net:
     return _settled(model)
 
 
-NETS: Mapping[str, Callable[[float], nets.Net]] = {
-    "mnist_random": mnist_net,
-    "keyword_random": keyword_net,
+NETS: Mapping[str, Callable[[float], keras.Model]] = {
+    "mnist_random": mnist_model,
+    "keyword_random": keyword_model,
 }
-"""Nets by name, from the density of their activations."""
+"""Models by name, from the density of their activations."""
+
+
+def net(name: str, density: float) -> nets.Net:
+    """A net of `NETS`, on inputs of noise."""
+    model = NETS[name](density)
+    inputs = random_nets.images(model.input_shape[1:], _INPUTS) * 128
+    return nets.from_keras(model, inputs.astype(np.int8))
 
 
 def trained_net(model: str | None, dataset: str) -> nets.Net:
@@ -171,8 +177,8 @@ def trained_net(model: str | None, dataset: str) -> nets.Net:
     )
 
 
-def _settled(model: keras.Model) -> nets.Net:
-    shape = model.input_shape[1:]
-    random_nets.settle(model, random_nets.images(shape, _CALIBRATION_INPUTS))
-    inputs = random_nets.images(shape, _INPUTS) * 128
-    return nets.from_keras(model, inputs.astype(np.int8))
+def _settled(model: keras.Model) -> keras.Model:
+    random_nets.settle(
+        model, random_nets.images(model.input_shape[1:], _CALIBRATION_INPUTS)
+    )
+    return model

@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from benchmarks.mcu import budgets, cores, measure, workloads
+from benchmarks.mcu import budgets, cores, measure, nets, workloads
 
 pytestmark = pytest.mark.mcu
 
@@ -33,14 +33,15 @@ PROMISED_MNIST = {
 
 
 @pytest.fixture(scope="module")
-def nets() -> dict[str, object]:
+def made() -> dict[str, nets.Net]:
+    """The nets, which are the same on all cores."""
     return {
-        name: make(budgets.DENSITY) for name, make in workloads.NETS.items()
+        name: workloads.net(name, budgets.DENSITY) for name in workloads.NETS
     }
 
 
 @pytest.fixture(scope="module")
-def rows(bench: cores.Bench, nets: dict) -> list[measure.Row]:
+def rows(bench: cores.Bench, made: dict[str, nets.Net]) -> list[measure.Row]:
     """Everything that has a budget, on a core."""
     layers = [
         row
@@ -49,7 +50,7 @@ def rows(bench: cores.Bench, nets: dict) -> list[measure.Row]:
     ]
     return layers + [
         measure.net_row(bench, name, budgets.DENSITY, net)
-        for name, net in nets.items()
+        for name, net in made.items()
     ]
 
 
