@@ -54,7 +54,7 @@ test-aarch64: $(STAMP)
 .PHONY: mcu-test
 mcu-test: $(STAMP)
 	@$(BIN)/python -m benchmarks.mcu.tools
-	CI=true $(BIN)/python -m pytest --durations=10 -m mcu
+	CI=true $(BIN)/python -m pytest --durations=10 -m mcu tests/mcu tests/examples
 
 .PHONY: mcu-budgets
 mcu-budgets: $(STAMP)

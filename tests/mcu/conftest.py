@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cores that the tests of this folder run on, and what is built once."""
 
-import os
 import pathlib
 
 import pytest
 
-from benchmarks.mcu import cores, tools
+from benchmarks.mcu import cores
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    missing = tools.missing_packages()
-    if missing:
-        # Who has no such tools may test the rest; CI must have them.
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up(f"Debian packages are not installed: {' '.join(missing)}")
+def folder(
+    mcu_tools: None, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
     return tmp_path_factory.mktemp("mcu")
 
 
