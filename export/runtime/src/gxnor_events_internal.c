@@ -2,8 +2,8 @@
 #include "gxnor_events_internal.h"
 
 #include "arch/gxnor_add_eight_armv6m.h"
-#include "gxnor_lowest_bit_internal.h"
 #include "gxnor_shape_internal.h"
+#include "gxnor_take_bit_internal.h"
 
 /* GCC's scheduler before register allocation would load ahead and spill. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -139,12 +139,11 @@ static NO_INLINE void list_column(const gxnor_conv2d_params* p,
       uint32_t plus = words[0] & either;
       uint32_t minus = words[1] & either;
       while (plus != 0) {
-        *plus_end++ =
-            (uint16_t)(first + gxnor_take_lowest_bit(&plus, GXNOR_EVENT_STEP));
+        *plus_end++ = (uint16_t)gxnor_take_bit(&plus, first, GXNOR_EVENT_STEP);
       }
       while (minus != 0) {
         *--minus_end =
-            (uint16_t)(first + gxnor_take_lowest_bit(&minus, GXNOR_EVENT_STEP));
+            (uint16_t)gxnor_take_bit(&minus, first, GXNOR_EVENT_STEP);
       }
       words += 2;
       first += GXNOR_EVENT_STEP * GXNOR_LANES;
