@@ -5,6 +5,10 @@
 #include "gxnor_shape_internal.h"
 #include "gxnor_take_bit_internal.h"
 
+#if GXNOR_EVENTS_MVE
+#include "arch/gxnor_fill_rest_mve.h"
+#endif
+
 /* GCC's scheduler before register allocation would load ahead and spill. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define NO_SCHEDULE __attribute__((optimize("no-schedule-insns")))
@@ -185,6 +189,16 @@ void gxnor_events_list_row(const gxnor_conv2d_call* call,
   }
 }
 
+/* Copies up to seven events, and null records to make them eight. */
+static void fill_rest(const uint16_t* events, int32_t count,
+                      uint16_t null_record, uint16_t rest[8]) {
+#if GXNOR_EVENTS_MVE
+  gxnor_fill_rest_mve(events, count, null_record, rest);
+#else
+  for (int32_t i = 0; i < 8; ++i) rest[i] = i < count ? events[i] : null_record;
+#endif
+}
+
 void gxnor_events_take(const gxnor_conv2d_call* call,
                        const gxnor_row_events* row, int32_t position,
                        gxnor_position_events* events) {
@@ -205,14 +219,14 @@ void gxnor_events_take(const gxnor_conv2d_call* call,
     list->events = all;
     list->eights = count / 8;
     list->rest = count % 8 != 0 ? rest : NULL;
-    for (int32_t i = 0; i < 8; ++i) {
-      rest[i] = i < count % 8 ? all[count / 8 * 8 + i] : null_record;
-    }
+    fill_rest(all + count / 8 * 8, count % 8, null_record, rest);
     events->start += sign == 0 ? -count : count;
   }
 }
 
 /* ---- Sums ---- */
+
+#if !GXNOR_EVENTS_MVE
 
 /* Planes above the lowest four. Nets of usual depth, below 2047, have up to
  * eight of them: these are always there, and their loops are unrolled. */
@@ -370,3 +384,5 @@ NO_SCHEDULE void gxnor_events_sum(const uint32_t* records,
   planes[2] = low.fours;
   planes[3] = low.eights;
 }
+
+#endif
