@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The memory of a model: its packed values, and the kernels' buffers.
+
+A buffer makes a convolution several times as fast. A smaller one, for fewer
+positions at a time, costs less memory and more time; the results are the same.
+"""
+
+import dataclasses
+
+from ..graph import ExportError
+from . import scratch
+from .arena import ALIGNMENT, Arena, Buffer, aligned, live_bytes, plan
+from .calls import Calls
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The plan of a model's memory.
+
+    Attributes:
+        arena: Where each value begins, by its name, and the buffer of each
+            call, by the call's number.
+        scratch: Bytes of the buffer of each call, 0 for none.
+        fastest: Bytes with which each call is fastest.
+    """
+
+    arena: Arena
+    scratch: tuple[int, ...]
+    fastest: tuple[int, ...]
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of the memory; at least a word, for C has no empty arrays."""
+        return max(self.arena.size, ALIGNMENT)
+
+
+def lay_out(calls: Calls, limit: int | None = None) -> Layout:
+    """Plans the memory of a model.
+
+    Args:
+        calls: The model.
+        limit: Most bytes that it may take; None for any.
+
+    Raises:
+        ExportError: If it needs more; the text says how much.
+    """
+    values = _values(calls)
+    sizes = [scratch.sizes(call.kernel, call.params) for call in calls.calls]
+    fastest = tuple(own[-1] for own in sizes)
+    live = [live_bytes(values, step) for step in range(len(calls.calls))]
+    # Steps that need little besides their buffer keep a large one: what is
+    # lowered is the memory of the step that needs the most.
+    targets = {
+        have + aligned(size)
+        for have, own in zip(live, sizes, strict=True)
+        for size in own
+    }
+    for target in sorted(targets, reverse=True):
+        chosen = tuple(
+            max((s for s in own if have + aligned(s) <= target), default=0)
+            for have, own in zip(live, sizes, strict=True)
+        )
+        buffers = [
+            Buffer(step, size, step, step)
+            for step, size in enumerate(chosen)
+            if size
+        ]
+        layout = Layout(plan([*values, *buffers]), chosen, fastest)
+        if limit is None or layout.arena_bytes <= limit:
+            return layout
+    # The last target was the smallest: the loop ended without any buffers.
+    raise ExportError(
+        f"The model needs an arena of {layout.arena_bytes} bytes at least, "
+        f"even without the buffers that make it fast. Received: arena_limit="
+        f"{limit}. Use fewer channels or smaller images."
+    )
+
+
+def _values(calls: Calls) -> list[Buffer]:
+    """The packed values, each alive from its writer to its last reader."""
+    written = {call.output: step for step, call in enumerate(calls.calls)}
+    read = {
+        name: step
+        for step, call in enumerate(calls.calls)
+        for name in call.inputs
+    }
+    return [
+        Buffer(
+            held.name,
+            4 * held.words,
+            written[held.name],
+            read.get(held.name, written[held.name]),
+        )
+        for held in calls.held.values()
+    ]
