@@ -159,8 +159,8 @@ class _Caller:
         self._program = program
         self._calls: list[Call] = []
         self._held: dict[str, Held] = {}  # By the program's tensor.
-        self._reals: Tensor | None = None  # The end of the tail so far.
-        self._tail: list[SimpleOp] = []
+        # The steps to a real value from the sums or states it begins with.
+        self._tails: dict[str, tuple[SimpleOp, ...]] = {}
         shape = program.input.shape
         self._held[program.input.name] = Held(
             INPUT, math.prod(shape[:-1]), shape[-1]
@@ -181,11 +181,14 @@ class _Caller:
                 self._states(op)
             else:
                 self._float_step(op)
-        gives_states = self._reads_states(program.output)
-        if gives_states:
-            self._unpack()
-        elif self._reals is not program.output:
-            raise _no_form(self._reals or program.output, "a second branch")
+        end = program.output
+        tail: tuple[SimpleOp, ...] = ()
+        if not end.is_states:
+            tail = self._tails[end.name]
+            if tail and tail[0].kind == "dequantize":
+                end = tail[0].inputs[0]
+        if end.is_states:
+            self._unpack(end)
         return Calls(
             tuple(self._calls),
             {
@@ -194,8 +197,8 @@ class _Caller:
                 if held.name != INPUT
             },
             math.prod(program.output.shape),
-            gives_states,
-            tuple(self._tail),
+            end.is_states,
+            tail,
         )
 
     # Ops.
@@ -241,7 +244,7 @@ class _Caller:
             )
         )
         if sums:
-            self._begin_tail(op.output)
+            self._tails[op.output.name] = ()
         else:
             self._hold(op.output)
 
@@ -255,7 +258,7 @@ class _Caller:
         elif op.kind in ("pad", "dilate"):
             self._spread(op)
         else:
-            raise _no_form(op.output, op.kind)
+            raise _no_form(op)
 
     def _max_pool(self, op: SimpleOp) -> None:
         assert op.window is not None
@@ -329,9 +332,8 @@ class _Caller:
             )
         )
 
-    def _unpack(self) -> None:
+    def _unpack(self, end: Tensor) -> None:
         """Gives the states that the model ends in."""
-        end = self._tail[0].inputs[0] if self._tail else self._program.output
         held = self._held[end.name]
         if held.name == INPUT or not self._calls:
             raise ExportError(
@@ -348,33 +350,18 @@ class _Caller:
             )
         )
 
-    # The tail.
-
     def _float_step(self, op: SimpleOp) -> None:
-        if op.kind == "dequantize":
-            self._begin_tail(op.output)
-        elif op.kind not in ("affine", "relu", "reshape"):
-            raise _no_form(op.output, op.kind)
-        elif op.inputs[0] is not self._reals:
-            raise _no_form(op.output, "a second branch")
+        if op.kind not in ("dequantize", "affine", "relu", "reshape"):
+            raise _no_form(op)
         if op.affine is not None and not np.isfinite(op.affine.operand).all():
             raise ExportError(
                 f"`{_layer(op.output)}` has an infinite factor. Train the "
                 "model again with a smaller learning rate."
             )
-        self._reals = op.output
-        self._tail.append(op)
-
-    def _begin_tail(self, tensor: Tensor) -> None:
-        if self._reals is not None:
-            raise _no_form(tensor, "a second branch")
-        self._reals = tensor
-
-    def _reads_states(self, output: Tensor) -> bool:
-        """Whether the integers end in states, not in sums."""
-        if output.is_states:
-            return True
-        return bool(self._tail) and self._tail[0].kind == "dequantize"
+        before = (
+            () if op.kind == "dequantize" else self._tails[op.inputs[0].name]
+        )
+        self._tails[op.output.name] = (*before, op)
 
     # States in memory.
 
@@ -436,12 +423,12 @@ def _check_discrete(op: DiscreteOp) -> None:
     raise ExportError(f"`{op.name}` {problem} {_OR_TFLITE}")
 
 
-def _no_form(tensor: Tensor, kind: str) -> ExportError:
+def _no_form(op: SimpleOp) -> ExportError:
     cure = _CURES.get(
-        kind, "Put a DiscreteActivation behind every discrete layer."
+        op.kind, "Put a DiscreteActivation behind every discrete layer."
     )
     return ExportError(
-        f"`{_layer(tensor)}` ({kind.replace('_', ' ')}) has no form in C "
+        f"`{_layer(op.output)}` ({op.kind.replace('_', ' ')}) has no form in C "
         f"source. {cure} {_OR_TFLITE}"
     )
 

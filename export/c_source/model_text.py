@@ -164,6 +164,7 @@ int {name}_init(void* arena, size_t arena_bytes);
 
     def source(self) -> str:
         """The text of the `.c`."""
+        invoke = self._invoke_text()
         parts = [
             f"/* {MARK}; the next export replaces this file. */\n"
             f'#include "{self.name}.h"\n',
@@ -177,9 +178,9 @@ int {name}_init(void* arena, size_t arena_bytes);
             f"const size_t {self.name}_arena_bytes = "
             f"{self.upper}_ARENA_BYTES;\n",
             *self._constant_parts(),
-            *(_PLACE if self._places else ()),
+            *(text for call, text in _HELPERS.items() if call in invoke),
             self._init_text(),
-            self._invoke_text(),
+            invoke,
         ]
         if self.has_scores:
             parts.append(self._scores_text())
@@ -189,10 +190,6 @@ int {name}_init(void* arena, size_t arena_bytes);
     def functions(self) -> set[str]:
         """The kernels that the model calls."""
         return {call.kernel for call in self.calls.calls if not call.places}
-
-    @property
-    def _places(self) -> bool:
-        return any(call.places for call in self.calls.calls)
 
     def _constant_parts(self) -> Iterator[str]:
         for call, name in zip(self.calls.calls, self._constants, strict=True):
@@ -344,14 +341,14 @@ _ALIGNED = """\
 #endif
 """
 
-_PLACE = (
-    """\
+_HELPERS = {
+    "  clear(": """\
 /* Sets words to states 0. */
 static void clear(size_t count, uint32_t* words) {
   for (size_t i = 0; i < count; ++i) words[i] = 0;
 }
 """,
-    """\
+    "  place(": """\
 /* Copies the positions of an image into a larger one. */
 static void place(const uint32_t* from, size_t height, size_t width,
                   size_t words, size_t column_step, size_t row_step,
@@ -364,7 +361,7 @@ static void place(const uint32_t* from, size_t height, size_t width,
   }
 }
 """,
-)
+}
 
 
 def _words(offset: int) -> str:
