@@ -2,22 +2,39 @@
 #include "check.h"
 #include "problem.h"
 
+/* Checks the output, with buffers of many sizes. */
 static void check_output(problem* p) {
   uint32_t* const weights = pack_weights(p);
-  int32_t* const output = allocate(count_outputs(p), sizeof *output);
-  memset(output, 0xA5, count_outputs(p) * sizeof *output);
-  CHECK_EQ(gxnor_conv2d_s8_s32(&p->params, p->input, weights, NULL, 0, output),
-           GXNOR_OK);
+  size_t size;
   solve(p);
-  CHECK(memcmp(output, p->sums, count_sums(p) * sizeof *output) == 0);
+  for (int32_t i = 0; get_s8_buffer_size(p, i, &size); ++i) {
+    void* const buffer = allocate(size, 1);
+    int32_t* const output = allocate(count_outputs(p), sizeof *output);
+    memset(buffer, 0xA5, size);
+    memset(output, 0xA5, count_outputs(p) * sizeof *output);
+    CHECK_EQ(gxnor_conv2d_s8_s32(&p->params, p->input, weights,
+                                 i == 0 ? NULL : buffer, size, output),
+             GXNOR_OK);
+    CHECK(memcmp(output, p->sums, count_sums(p) * sizeof *output) == 0);
+    free(buffer);
+    free(output);
+  }
   free(weights);
-  free(output);
 }
 
 static void test_all_cases(void) {
   gxnor_conv2d_params params;
   for (int32_t i = 0; get_case(i, 0, &params); ++i) {
     problem p = make_problem(params, 128, (uint32_t)i);
+    check_output(&p);
+    free_problem(&p);
+  }
+}
+
+static void test_first_layers(void) {
+  uint32_t state = 1;
+  for (uint32_t i = 0; i < 150; ++i) {
+    problem p = make_problem(random_first_layer(&state, 0), 128, i);
     check_output(&p);
     free_problem(&p);
   }
@@ -72,6 +89,7 @@ static void test_errors(void) {
 
 int main(void) {
   test_all_cases();
+  test_first_layers();
   test_extremes();
   test_largest_depth();
   test_errors();

@@ -276,6 +276,30 @@ static inline int32_t* pair_thresholds(const problem* p) {
   return pairs;
 }
 
+/* The buffer sizes that kernels for int8 inputs go through, none first; 0 if
+ * there are no more. */
+static inline int get_s8_buffer_size(const problem* p, int32_t index,
+                                     size_t* size) {
+  size_t best = 0;
+  if (gxnor_conv2d_s8_get_buffer_size(&p->params, &best) != GXNOR_OK) abort();
+  switch (index) {
+    case 0:
+      *size = 0;
+      break;
+    case 1:
+      *size = best;
+      break;
+    case 2: /* More than needed. */
+      *size = 2 * best + 1000;
+      break;
+    default: /* Down to some words. */
+      *size = best >> (index - 2);
+      *size -= (size_t)index % 2;
+      return best >> (index - 2) >= 16;
+  }
+  return 1;
+}
+
 /* ---- The cases that every kernel goes through ---- */
 
 /* Fills in case `index`; 0 if there are no more. Without `pool`, no case has
@@ -338,6 +362,41 @@ static inline int get_case(int32_t index, int pool,
   }
   *params = p;
   return 1;
+}
+
+/* A convolution such as first layers have: few input channels, wider than a
+ * block of positions, all else at random. Without `pool` it has none. */
+static inline gxnor_conv2d_params random_first_layer(uint32_t* state,
+                                                     int pool) {
+  gxnor_conv2d_shape shape;
+  gxnor_conv2d_params p;
+  do {
+    p = default_params(random_in(state, 1, 4), random_in(state, 1, 70));
+    p.batches = random_in(state, 1, 2);
+    p.input_height = random_in(state, 1, 12);
+    p.input_width = random_in(state, 1, 40);
+    p.kernel_height = random_in(state, 1, 5);
+    p.kernel_width = random_in(state, 1, 5);
+    p.stride_height = random_in(state, 1, 3);
+    p.stride_width = random_in(state, 1, 3);
+    p.dilation_height = random_in(state, 1, 2);
+    p.dilation_width = random_in(state, 1, 3);
+    p.pad_top = random_in(state, 0, 3);
+    p.pad_bottom = random_in(state, 0, 3);
+    p.pad_left = random_in(state, 0, 3);
+    p.pad_right = random_in(state, 0, 3);
+    if (pool) {
+      p.pool_height = random_in(state, 1, 3);
+      p.pool_width = random_in(state, 1, 3);
+      p.pool_stride_height = random_in(state, 1, 3);
+      p.pool_stride_width = random_in(state, 1, 4);
+      p.pool_pad_top = random_in(state, 0, p.pool_height - 1);
+      p.pool_pad_bottom = random_in(state, 0, p.pool_height - 1);
+      p.pool_pad_left = random_in(state, 0, p.pool_width - 1);
+      p.pool_pad_right = random_in(state, 0, p.pool_width - 1);
+    }
+  } while (gxnor_conv2d_get_shape(&p, &shape) != GXNOR_OK);
+  return p;
 }
 
 #endif /* GXNOR_TESTS_PROBLEM_H_ */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor/conv2d.h"
+#include "gxnor_taps_internal.h"
 
 gxnor_status gxnor_conv2d_s8_get_buffer_size(const gxnor_conv2d_params* params,
                                              size_t* size) {
@@ -8,6 +9,6 @@ gxnor_status gxnor_conv2d_s8_get_buffer_size(const gxnor_conv2d_params* params,
   if (params == NULL || size == NULL) return GXNOR_ERR_ARG;
   status = gxnor_conv2d_get_shape(params, &shape);
   if (status != GXNOR_OK) return status;
-  *size = 0;
+  *size = gxnor_taps_buffer_size(params, &shape);
   return GXNOR_OK;
 }

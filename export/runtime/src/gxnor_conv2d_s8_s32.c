@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor/conv2d.h"
-#include "gxnor_conv2d_internal.h"
+#include "gxnor_taps_internal.h"
 
 gxnor_status gxnor_conv2d_s8_s32(const gxnor_conv2d_params* params,
                                  const int8_t* input, const uint32_t* weights,
@@ -9,9 +9,13 @@ gxnor_status gxnor_conv2d_s8_s32(const gxnor_conv2d_params* params,
   gxnor_conv2d_call call;
   const gxnor_status status = gxnor_conv2d_check_sums(
       gxnor_conv2d_get_shape, params, input, weights, output, &call);
-  (void)buffer;
-  (void)buffer_size;
+  gxnor_taps_plan plan;
   if (status != GXNOR_OK) return status;
-  gxnor_conv2d_write_s32(&call, gxnor_conv2d_accumulate_s8, output);
+  if (buffer == NULL) buffer_size = 0;
+  if (gxnor_taps_make_plan(params, &call.shape, buffer_size, &plan)) {
+    gxnor_taps_write_s32(&call, &plan, buffer, output);
+  } else {
+    gxnor_conv2d_write_s32(&call, gxnor_conv2d_accumulate_s8, output);
+  }
   return GXNOR_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor/conv2d.h"
-#include "gxnor_conv2d_internal.h"
+#include "gxnor_taps_internal.h"
 
 static void compare(const gxnor_conv2d_call* call,
                     const gxnor_conv2d_position* position, uint32_t pair[2]) {
@@ -30,9 +30,13 @@ gxnor_status gxnor_conv2d_s8_t2(const gxnor_conv2d_params* params,
   const gxnor_status status =
       gxnor_conv2d_check_states(gxnor_conv2d_get_shape, params, input, weights,
                                 thresholds, output, &call);
-  (void)buffer;
-  (void)buffer_size;
+  gxnor_taps_plan plan;
   if (status != GXNOR_OK) return status;
-  gxnor_conv2d_write_t2(&call, compare, output);
+  if (buffer == NULL) buffer_size = 0;
+  if (gxnor_taps_make_plan(params, &call.shape, buffer_size, &plan)) {
+    gxnor_taps_write_t2(&call, &plan, buffer, output);
+  } else {
+    gxnor_conv2d_write_t2(&call, compare, output);
+  }
   return GXNOR_OK;
 }

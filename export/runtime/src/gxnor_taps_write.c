@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gxnor_pool_internal.h"
+#include "gxnor_taps_internal.h"
+
+/* Words of a block. */
+#define WORDS (GXNOR_TAPS_BLOCK / 2)
+
+/* Bits that gather in both lanes of a word. */
+#define GATHERED 16
+
+/* The top bits of both lanes. */
+#define TOPS 0x80008000u
+
+static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
+
+/* Channels whose taps are listed, and where they are used. */
+typedef struct listed {
+  const gxnor_conv2d_call* call;
+  gxnor_taps* taps;
+  int32_t group;
+  int32_t first; /* Lane of the group. */
+  int32_t count;
+  int direct;                     /* No pool, and all channels of a group. */
+  const gxnor_pool_windows* rows; /* Of the present row. */
+  void* output;                   /* Of the image. */
+} listed;
+
+/* Does something with a block of positions, of which those before `end` exist.
+ * `rows` is where the block begins; *window is the first pool window that has
+ * positions of this block or later ones. */
+typedef void (*write_block)(const listed* l, const uint32_t* rows,
+                            const gxnor_conv2d_position* at, int32_t end,
+                            int32_t* window);
+
+/* ---- Packed output ---- */
+
+/* The comparisons of up to 32 channels with their high and low thresholds, for
+ * a block of positions: the lower 16 channels and the others, by words. */
+typedef struct comparisons {
+  uint32_t high[2][WORDS];
+  uint32_t low[2][WORDS];
+} comparisons;
+
+/* Gathers the comparisons of `count` channels for the positions of two words;
+ * the first channel's bit is the lowest of a lane. */
+static void compare(const uint32_t* sums, const gxnor_taps_lane* lanes,
+                    int32_t count, uint32_t high[2], uint32_t low[2]) {
+  uint32_t high0 = 0, high1 = 0, low0 = 0, low1 = 0;
+  for (int32_t i = 0; i < count; ++i, sums += WORDS) {
+    const uint32_t gap = lanes[i].gap;
+    high0 = high0 >> 1 | (sums[0] & TOPS);
+    high1 = high1 >> 1 | (sums[1] & TOPS);
+    low0 = low0 >> 1 | ((sums[0] + gap) & TOPS);
+    low1 = low1 >> 1 | ((sums[1] + gap) & TOPS);
+  }
+  high[0] = high0 >> (GATHERED - count);
+  high[1] = high1 >> (GATHERED - count);
+  low[0] = low0 >> (GATHERED - count);
+  low[1] = low1 >> (GATHERED - count);
+}
+
+/* Joins the lanes of one position. */
+static uint32_t join(uint32_t halves[2][WORDS], int32_t position) {
+  const uint32_t first = halves[0][position / 2];
+  const uint32_t second = halves[1][position / 2];
+  return position % 2 == 0 ? (first & 0xFFFFu) | second << 16
+                           : first >> 16 | (second & 0xFFFF0000u);
+}
+
+/* Takes the states of a block into the maxima of the pool windows that they
+ * are in; *window is the first of these. */
+static void take_block(const listed* l, uint32_t pairs[GXNOR_TAPS_BLOCK][2],
+                       int32_t begin, int32_t end, int32_t* window) {
+  const gxnor_conv2d_params* const p = l->call->params;
+  gxnor_pool_windows one;
+  for (one.begin = *window; one.begin < l->call->shape.output_width;
+       one.begin = one.end) {
+    const int32_t start = one.begin * p->pool_stride_width - p->pool_pad_left;
+    const int32_t stop = least(start + p->pool_width, end);
+    uint32_t maximum[2] = {0, 0xFFFFFFFFu};
+    if (start >= end) break;
+    for (int32_t x = start < begin ? begin : start; x < stop; ++x) {
+      maximum[0] |= pairs[x - begin][0];
+      maximum[1] &= pairs[x - begin][1];
+    }
+    one.end = one.begin + 1;
+    gxnor_pool_take(&l->call->shape, maximum, l->group, l->rows, &one,
+                    l->output);
+    if (start + p->pool_width <= end) *window = one.end;
+  }
+}
+
+static void write_block_t2(const listed* l, const uint32_t* rows,
+                           const gxnor_conv2d_position* at, int32_t end,
+                           int32_t* window) {
+  comparisons found;
+  uint32_t pairs[GXNOR_TAPS_BLOCK][2];
+  if (l->count <= GATHERED) {
+    /* A loop that does not become a call of memset. */
+    for (int32_t i = 0; i < WORDS; ++i) found.high[1][i] = found.low[1][i] = 0;
+  }
+  for (int32_t lane = 0; lane < l->count; lane += GATHERED) {
+    const gxnor_taps_lane* const lanes = l->taps->lanes + lane;
+    const int32_t count = least(l->count - lane, GATHERED);
+    uint32_t* const high = found.high[lane / GATHERED];
+    uint32_t* const low = found.low[lane / GATHERED];
+    uint32_t sums[GATHERED * WORDS];
+    gxnor_taps_sum(l->call, l->taps, rows, lane, count, sums);
+    compare(sums, lanes, count, high, low);
+    compare(sums + 2, lanes, count, high + 2, low + 2);
+  }
+  for (int32_t i = 0; i < GXNOR_TAPS_BLOCK; ++i) {
+    pairs[i][0] = join(found.high, i) << l->first;
+    pairs[i][1] = ~(join(found.low, i) << l->first);
+  }
+  if (l->direct) {
+    const size_t step = 2 * (size_t)l->call->shape.output_groups;
+    const uint32_t mask =
+        gxnor_conv2d_lane_mask(l->call->params->output_channels, l->group);
+    uint32_t* to = l->output;
+    to += ((size_t)at->y * (size_t)l->call->shape.conv_width + (size_t)at->x) *
+              step +
+          2 * (size_t)l->group;
+    for (int32_t i = 0; i < end - at->x; ++i, to += step) {
+      to[0] = pairs[i][0];
+      to[1] = pairs[i][1] & mask;
+    }
+  } else {
+    take_block(l, pairs, at->x, end, window);
+  }
+}
+
+/* ---- Sums ---- */
+
+static void write_block_s32(const listed* l, const uint32_t* rows,
+                            const gxnor_conv2d_position* at, int32_t end,
+                            int32_t* window) {
+  const size_t channels = (size_t)l->call->params->output_channels;
+  int32_t* output = l->output;
+  (void)window;
+  output +=
+      ((size_t)at->y * (size_t)l->call->shape.conv_width + (size_t)at->x) *
+          channels +
+      (size_t)l->group * GXNOR_LANES + (size_t)l->first;
+  for (int32_t lane = 0; lane < l->count; ++lane, ++output) {
+    uint32_t sums[WORDS];
+    int32_t* to = output;
+    gxnor_taps_sum(l->call, l->taps, rows, lane, 1, sums);
+    for (int32_t i = 0; i < end - at->x; ++i, to += channels) {
+      const uint32_t lane_sum = sums[i / 2] >> (i % 2 * 16) & 0xFFFFu;
+      *to = (int32_t)lane_sum - 0x8000;
+    }
+  }
+}
+
+/* ---- All positions ---- */
+
+/* Writes a row of the convolution, from column at->x on, up to `end`. */
+static void write_row(const listed* l, gxnor_conv2d_position* at, int32_t end,
+                      write_block write, int32_t window) {
+  const uint32_t* rows = gxnor_taps_fetch_rows(l->call, at, l->taps);
+  for (; at->x < end; at->x += GXNOR_TAPS_BLOCK, rows += WORDS) {
+    write(l, rows, at, least(end, at->x + GXNOR_TAPS_BLOCK), &window);
+  }
+}
+
+/* Writes the channels of an image, in stretches of columns. */
+static void write_image(listed* l, int32_t batch, write_block write) {
+  const gxnor_pool_axis down = gxnor_pool_axis_down(l->call);
+  const gxnor_pool_axis across = gxnor_pool_axis_across(l->call);
+  gxnor_pool_windows columns = {0, 0};
+  gxnor_conv2d_position at;
+  int32_t end;
+  at.batch = batch;
+  at.group = l->group;
+  for (int32_t x = gxnor_pool_move_on(&across, 0, &columns); x < across.size;
+       x = gxnor_pool_move_on(&across, end, &columns)) {
+    gxnor_pool_windows rows = {0, 0};
+    end = least(l->taps->plan->positions, across.size - x) + x;
+    gxnor_taps_forget_rows(l->taps);
+    l->rows = &rows;
+    for (at.y = gxnor_pool_move_on(&down, 0, &rows); at.y < down.size;
+         at.y = gxnor_pool_move_on(&down, at.y + 1, &rows)) {
+      at.x = x;
+      write_row(l, &at, end, write, columns.begin);
+    }
+  }
+}
+
+/* Calls `write` for all blocks; an image of the output has so many bytes. */
+static void write_all(const gxnor_conv2d_call* call,
+                      const gxnor_taps_plan* plan, void* buffer,
+                      write_block write, size_t image_bytes, void* output) {
+  const gxnor_conv2d_params* const p = call->params;
+  gxnor_taps taps;
+  listed l;
+  gxnor_taps_set_up(call, plan, buffer, &taps);
+  l.call = call;
+  l.taps = &taps;
+  l.direct = plan->lanes == GXNOR_LANES && !gxnor_conv2d_has_pool(p);
+  for (l.group = 0; l.group < call->shape.output_groups; ++l.group) {
+    const int32_t lanes =
+        least(p->output_channels - l.group * GXNOR_LANES, GXNOR_LANES);
+    for (l.first = 0; l.first < lanes; l.first += plan->lanes) {
+      l.count = least(lanes - l.first, plan->lanes);
+      gxnor_taps_list(call, l.group, l.first, l.count, &taps);
+      l.output = output;
+      for (int32_t batch = 0; batch < p->batches; ++batch) {
+        write_image(&l, batch, write);
+        l.output = (char*)l.output + image_bytes;
+      }
+    }
+  }
+}
+
+void gxnor_taps_write_t2(const gxnor_conv2d_call* call,
+                         const gxnor_taps_plan* plan, void* buffer,
+                         uint32_t* GXNOR_RESTRICT output) {
+  const gxnor_conv2d_shape* const s = &call->shape;
+  if (plan->lanes < GXNOR_LANES || gxnor_conv2d_has_pool(call->params)) {
+    gxnor_pool_start(call, output);
+  }
+  write_all(call, plan, buffer, write_block_t2,
+            2 * sizeof *output * (size_t)s->output_height *
+                (size_t)s->output_width * (size_t)s->output_groups,
+            output);
+}
+
+void gxnor_taps_write_s32(const gxnor_conv2d_call* call,
+                          const gxnor_taps_plan* plan, void* buffer,
+                          int32_t* GXNOR_RESTRICT output) {
+  const gxnor_conv2d_shape* const s = &call->shape;
+  write_all(call, plan, buffer, write_block_s32,
+            sizeof *output * (size_t)s->conv_height * (size_t)s->conv_width *
+                (size_t)call->params->output_channels,
+            output);
+}
