@@ -10,14 +10,22 @@ from collections.abc import Mapping
 from ..op_schema import Conv2DOptions
 from ..packing import planes_for
 
-_MOST_EVENTS = 2**16 - 1
+_MOST = 2**16 - 1
+"""What 16 bits can number."""
+
+# Of the lists of packed inputs.
 _LEAST_PLANES = 6
+
+# Of the lists of taps for int8 inputs.
+_MOST_TAPS = 128
+_LEAST_WIDTH = 4
+_BLOCK = 8
+_LANES = 32
+_LANE_BYTES = 12
 
 
 def sizes(kernel: str, params: Mapping[str, int]) -> list[int]:
-    """The sizes that make a difference to a kernel, ascending from 0.
-
-    Any other size does what the next smaller one does.
+    """Sizes that serve a kernel, from none to the one that is fastest.
 
     Args:
         kernel: The function.
@@ -25,6 +33,8 @@ def sizes(kernel: str, params: Mapping[str, int]) -> list[int]:
     """
     if kernel.startswith("gxnor_conv2d_t2"):
         return [0, *_list_sizes(params)]
+    if kernel.startswith("gxnor_conv2d_s8"):
+        return [0, *_tap_sizes(params)]
     return [0]
 
 
@@ -46,10 +56,41 @@ def _list_sizes(params: Mapping[str, int]) -> list[int]:
         columns = further + taps
         events = columns * rows * channels
         last = depth + further * channels
-        if max(events, last) > _MOST_EVENTS:
+        if max(events, last) > _MOST:
             break
         found.append(2 * (events + 2 * (columns + 1)))
     return found
+
+
+def _tap_sizes(params: Mapping[str, int]) -> list[int]:
+    """Bytes of the lists of taps for 1, 2, 4, ... channels and of inputs.
+
+    A list has 16 bits for each weight. Beside them lie as many rows of the
+    input as the kernel covers, for 8, 16, ... positions, 16 bits an input; and
+    for the odd columns of the kernel once more.
+    """
+    depth = params["input_channels"]
+    depth *= params["kernel_height"] * params["kernel_width"]
+    width, stride = conv_width(params), params["stride_width"]
+    across = (params["kernel_width"] - 1) * params["dilation_width"]
+    down = (params["kernel_height"] - 1) * params["dilation_height"]
+    if depth > _MOST_TAPS or width < _LEAST_WIDTH or max(across, down) > _MOST:
+        return []
+    reach = across // stride
+    column = 2 * params["input_channels"] * min(stride, across + 1)
+    column *= (down + 1) * (2 if reach > 0 else 1)
+    found = set()
+    for positions in range(_BLOCK, width + _BLOCK, _BLOCK):
+        inputs = (positions + reach // 2 * 2) * column
+        if inputs > _MOST:
+            break
+        lanes = _LANES
+        while lanes:
+            listed = min(lanes, params["output_channels"])
+            lists = listed * _LANE_BYTES + 2 * (listed + 1) * depth
+            found.add(lists + inputs)
+            lanes //= 2
+    return sorted(found)
 
 
 def conv_width(params: Mapping[str, int]) -> int:
