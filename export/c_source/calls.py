@@ -93,6 +93,7 @@ class Placement:
         width: Columns of the image.
         words: Words of one position.
         first: Word to which the first one goes.
+        shift: Bits by which all words are shifted, there.
         column_step: Words from a column to the next, there.
         row_step: Words from a row to the next, there.
     """
@@ -101,6 +102,7 @@ class Placement:
     width: int
     words: int
     first: int
+    shift: int
     column_step: int
     row_step: int
 
@@ -159,8 +161,8 @@ class _Caller:
         self._program = program
         self._calls: list[Call] = []
         self._held: dict[str, Held] = {}  # By the program's tensor.
-        self._reals: Tensor | None = None  # The end of the tail so far.
-        self._tail: list[SimpleOp] = []
+        # The steps to a real value from the sums or states it begins with.
+        self._tails: dict[str, tuple[SimpleOp, ...]] = {}
         shape = program.input.shape
         self._held[program.input.name] = Held(
             INPUT, math.prod(shape[:-1]), shape[-1]
@@ -181,11 +183,14 @@ class _Caller:
                 self._states(op)
             else:
                 self._float_step(op)
-        gives_states = self._reads_states(program.output)
-        if gives_states:
-            self._unpack()
-        elif self._reals is not program.output:
-            raise _no_form(self._reals or program.output, "a second branch")
+        end = program.output
+        tail: tuple[SimpleOp, ...] = ()
+        if not end.is_states:
+            tail = self._tails[end.name]
+            if tail and tail[0].kind == "dequantize":
+                end = tail[0].inputs[0]
+        if end.is_states:
+            self._unpack(end)
         return Calls(
             tuple(self._calls),
             {
@@ -194,8 +199,8 @@ class _Caller:
                 if held.name != INPUT
             },
             math.prod(program.output.shape),
-            gives_states,
-            tuple(self._tail),
+            end.is_states,
+            tail,
         )
 
     # Ops.
@@ -241,7 +246,7 @@ class _Caller:
             )
         )
         if sums:
-            self._begin_tail(op.output)
+            self._tails[op.output.name] = ()
         else:
             self._hold(op.output)
 
@@ -255,7 +260,7 @@ class _Caller:
         elif op.kind in ("pad", "dilate"):
             self._spread(op)
         else:
-            raise _no_form(op.output, op.kind)
+            raise _no_form(op)
 
     def _max_pool(self, op: SimpleOp) -> None:
         assert op.window is not None
@@ -278,20 +283,17 @@ class _Caller:
         self._hold(op.output)
 
     def _concatenate(self, op: SimpleOp) -> None:
-        if any(tensor.shape[-1] % 32 for tensor in op.inputs[:-1]):
-            sizes = ", ".join(str(tensor.shape[-1]) for tensor in op.inputs)
-            raise ExportError(
-                f"`{_layer(op.output)}` joins {sizes} channels: in C all but "
-                f"the last must be multiples of 32. {_OR_TFLITE}"
-            )
         self._hold(op.output)
         words = 2 * packing.groups_for(op.output.shape[-1])
         positions = math.prod(op.output.shape[:-1])
         places, first = [], 0
         for tensor in op.inputs:
             own = 2 * packing.groups_for(tensor.shape[-1])
-            places.append(Placement(1, positions, own, first, words, 0))
-            first += own
+            group, shift = divmod(first, 32)
+            places.append(
+                Placement(1, positions, own, 2 * group, shift, words, 0)
+            )
+            first += tensor.shape[-1]
         self._place(op, places)
 
     def _spread(self, op: SimpleOp) -> None:
@@ -311,6 +313,7 @@ class _Caller:
                     width,
                     words,
                     (top * row + left) * words,
+                    0,
                     right * words,
                     down * row * words,
                 )
@@ -329,9 +332,8 @@ class _Caller:
             )
         )
 
-    def _unpack(self) -> None:
+    def _unpack(self, end: Tensor) -> None:
         """Gives the states that the model ends in."""
-        end = self._tail[0].inputs[0] if self._tail else self._program.output
         held = self._held[end.name]
         if held.name == INPUT or not self._calls:
             raise ExportError(
@@ -348,33 +350,18 @@ class _Caller:
             )
         )
 
-    # The tail.
-
     def _float_step(self, op: SimpleOp) -> None:
-        if op.kind == "dequantize":
-            self._begin_tail(op.output)
-        elif op.kind not in ("affine", "relu", "reshape"):
-            raise _no_form(op.output, op.kind)
-        elif op.inputs[0] is not self._reals:
-            raise _no_form(op.output, "a second branch")
+        if op.kind not in ("dequantize", "affine", "relu", "reshape"):
+            raise _no_form(op)
         if op.affine is not None and not np.isfinite(op.affine.operand).all():
             raise ExportError(
                 f"`{_layer(op.output)}` has an infinite factor. Train the "
                 "model again with a smaller learning rate."
             )
-        self._reals = op.output
-        self._tail.append(op)
-
-    def _begin_tail(self, tensor: Tensor) -> None:
-        if self._reals is not None:
-            raise _no_form(tensor, "a second branch")
-        self._reals = tensor
-
-    def _reads_states(self, output: Tensor) -> bool:
-        """Whether the integers end in states, not in sums."""
-        if output.is_states:
-            return True
-        return bool(self._tail) and self._tail[0].kind == "dequantize"
+        before = (
+            () if op.kind == "dequantize" else self._tails[op.inputs[0].name]
+        )
+        self._tails[op.output.name] = (*before, op)
 
     # States in memory.
 
@@ -400,7 +387,7 @@ class _Caller:
         held = self._read(tensor, tensor.shape[-1], _layer(op.output))
         if held.name == INPUT:
             raise ExportError(
-                f"`{_layer(op.output)}` ({op.kind}) works on the int8 input, "
+                f"`{_layer(op.output)}` ({_kind(op)}) works on the int8 input, "
                 "which in C only a discrete layer can read. Put it behind the "
                 "first activation, or do it before the model."
             )
@@ -436,14 +423,18 @@ def _check_discrete(op: DiscreteOp) -> None:
     raise ExportError(f"`{op.name}` {problem} {_OR_TFLITE}")
 
 
-def _no_form(tensor: Tensor, kind: str) -> ExportError:
+def _no_form(op: SimpleOp) -> ExportError:
     cure = _CURES.get(
-        kind, "Put a DiscreteActivation behind every discrete layer."
+        op.kind, "Put a DiscreteActivation behind every discrete layer."
     )
     return ExportError(
-        f"`{_layer(tensor)}` ({kind.replace('_', ' ')}) has no form in C "
+        f"`{_layer(op.output)}` ({_kind(op)}) has no form in C "
         f"source. {cure} {_OR_TFLITE}"
     )
+
+
+def _kind(op: SimpleOp) -> str:
+    return op.kind.replace("_", " ")
 
 
 def _layer(tensor: Tensor) -> str:

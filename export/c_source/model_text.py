@@ -164,6 +164,7 @@ int {name}_init(void* arena, size_t arena_bytes);
 
     def source(self) -> str:
         """The text of the `.c`."""
+        invoke = self._invoke_text()
         parts = [
             f"/* {MARK}; the next export replaces this file. */\n"
             f'#include "{self.name}.h"\n',
@@ -177,9 +178,9 @@ int {name}_init(void* arena, size_t arena_bytes);
             f"const size_t {self.name}_arena_bytes = "
             f"{self.upper}_ARENA_BYTES;\n",
             *self._constant_parts(),
-            *(_PLACE if self._places else ()),
+            *(text for call, text in _HELPERS.items() if call in invoke),
             self._init_text(),
-            self._invoke_text(),
+            invoke,
         ]
         if self.has_scores:
             parts.append(self._scores_text())
@@ -189,10 +190,6 @@ int {name}_init(void* arena, size_t arena_bytes);
     def functions(self) -> set[str]:
         """The kernels that the model calls."""
         return {call.kernel for call in self.calls.calls if not call.places}
-
-    @property
-    def _places(self) -> bool:
-        return any(call.places for call in self.calls.calls)
 
     def _constant_parts(self) -> Iterator[str]:
         for call, name in zip(self.calls.calls, self._constants, strict=True):
@@ -264,12 +261,7 @@ int {self.name}_init(void* arena, size_t arena_bytes) {{
 
     def _place_text(self, call: Call) -> str:
         held = self.calls.held[call.output]
-        text = ""
-        placed = sum(p.height * p.width * p.words for p in call.places)
-        if placed < held.words:
-            text += _wrapped(
-                "  clear(", [str(held.words), self._value(call.output)]
-            )
+        text = _wrapped("  clear(", [str(held.words), self._value(call.output)])
         offset = self.layout.arena.offsets[call.output] // ALIGNMENT
         for source, place in zip(call.inputs, call.places, strict=True):
             text += _wrapped(
@@ -281,6 +273,7 @@ int {self.name}_init(void* arena, size_t arena_bytes) {{
                     str(place.words),
                     str(place.column_step),
                     str(place.row_step),
+                    str(place.shift),
                     _words(offset + place.first),
                 ],
             )
@@ -344,27 +337,35 @@ _ALIGNED = """\
 #endif
 """
 
-_PLACE = (
-    """\
+_HELPERS = {
+    "  clear(": """\
 /* Sets words to states 0. */
 static void clear(size_t count, uint32_t* words) {
   for (size_t i = 0; i < count; ++i) words[i] = 0;
 }
 """,
-    """\
-/* Copies the positions of an image into a larger one. */
+    "  place(": """\
+/* Copies the positions of an image into a larger one that was cleared, their
+ * channels `shift` bits further. */
 static void place(const uint32_t* from, size_t height, size_t width,
                   size_t words, size_t column_step, size_t row_step,
-                  uint32_t* to) {
+                  uint32_t shift, uint32_t* to) {
   for (size_t y = 0; y < height; ++y) {
     for (size_t x = 0; x < width; ++x) {
       uint32_t* const position = to + y * row_step + x * column_step;
-      for (size_t i = 0; i < words; ++i) position[i] = *from++;
+      for (size_t i = 0; i < words; ++i) {
+        const uint32_t bits = *from++;
+        /* The rest goes to the same plane of the next group, if there is one:
+         * there are no bits beyond the last channel. */
+        const uint32_t rest = shift == 0 ? 0 : bits >> (32 - shift);
+        position[i] |= bits << shift;
+        if (rest != 0) position[i + 2] |= rest;
+      }
     }
   }
 }
 """,
-)
+}
 
 
 def _words(offset: int) -> str:

@@ -3,7 +3,6 @@
 
 import ctypes
 import dataclasses
-import os
 import pathlib
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 from export import delegate, packing
 from export.op_schema import Conv2DOptions
 from tests.export import helpers
+from tests.export.compilers import host_compiler
 
 FLAGS = (
     "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror "
@@ -72,21 +72,12 @@ class Shape(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int32) for name in SHAPE]
 
 
-def compiler() -> list[str]:
-    """The C compiler, `CC` or `cc`."""
-    command = os.environ.get("CC", "cc").split()
-    assert shutil.which(command[0]), (
-        f"The C compiler {command[0]} is missing: install one or set CC."
-    )
-    return command
-
-
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The kernels as a shared library."""
     path = tmp_path_factory.mktemp("kernels") / "libgxnor_kernels.so"
     subprocess.run(
-        [*compiler(), *FLAGS, "-shared", "-fPIC", f"-I{INCLUDE}"]
+        [*host_compiler(), *FLAGS, "-shared", "-fPIC", f"-I{INCLUDE}"]
         + [*map(str, SOURCES), "-o", str(path)],
         check=True,
         timeout=120,
@@ -114,18 +105,20 @@ def buffer_for(
 ) -> np.ndarray:
     """A buffer; two bytes behind it show overruns.
 
-    Of a kernel for packed inputs it has lists of so many positions.
+    That of a kernel for packed inputs has lists of so many positions, that of
+    others is the smaller the fewer these are.
     """
     size = ctypes.c_size_t()
     params = ctypes.byref(params_of(problem))
     if problem.packed:
         status = kernels.gxnor_conv2d_get_buffer_size(
-            params, positions, ctypes.byref(size)
+            params, max(positions, 1), ctypes.byref(size)
         )
     else:
         status = kernels.gxnor_conv2d_s8_get_buffer_size(
             params, ctypes.byref(size)
         )
+        size.value = size.value * min(positions, 3) // 3
     assert status == OK
     return np.full(size.value // 2 + 1, 0x5A5A, np.uint16)
 
@@ -143,7 +136,7 @@ def run(
         kernels: The library.
         problem: The problem.
         ternary: Whether the kernel has thresholds.
-        listed: Positions that a buffer of packed inputs covers; 0: no buffer.
+        listed: Positions that the buffer is for, 0 for none.
     """
     name = f"gxnor_conv2d_{'t2' if problem.packed else 's8'}_"
     name += "t2" if ternary else "s32"
@@ -153,7 +146,7 @@ def run(
     shape = problem.options.output_shape(problem.x.shape, packed=ternary)
     # A word behind the output shows whether the kernel writes beyond it.
     guarded = np.full(np.prod(shape) + 1, 0x5A5A5A5A, np.int32)
-    memory = buffer_for(kernels, problem, max(listed, 1))
+    memory = buffer_for(kernels, problem, listed)
     size = ctypes.c_size_t(memory.nbytes - 2)
     status = getattr(kernels, name)(
         ctypes.byref(params_of(problem)),
@@ -443,7 +436,7 @@ def test_kernels_need_no_library(level: str, tmp_path: pathlib.Path) -> None:
     if nm is None:
         pytest.fail("The tool nm is missing: install binutils.")
     subprocess.run(
-        [*compiler(), *FLAGS, level, f"-I{INCLUDE}", "-c"]
+        [*host_compiler(), *FLAGS, level, f"-I{INCLUDE}", "-c"]
         + [*map(str, SOURCES)],
         check=True,
         cwd=tmp_path,
@@ -473,7 +466,7 @@ def test_headers_compile_alone_and_as_cpp(tmp_path: pathlib.Path) -> None:
             if language == "c++" and not shutil.which("c++"):
                 continue
             subprocess.run(
-                [*compiler(), "-x", language, "-fsyntax-only", "-Wall"]
+                [*host_compiler(), "-x", language, "-fsyntax-only", "-Wall"]
                 + ["-Werror", f"-I{INCLUDE}", "-"],
                 input=f"#include <gxnor/{header.name}>\n",
                 check=True,

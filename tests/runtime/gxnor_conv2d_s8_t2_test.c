@@ -47,6 +47,50 @@ static void test_first_layers(void) {
   }
 }
 
+static gxnor_conv2d_params fully_connected(int32_t depth, int32_t channels) {
+  gxnor_conv2d_params params = default_params(depth, channels);
+  params.input_height = params.input_width = 1;
+  params.kernel_height = params.kernel_width = 1;
+  return params;
+}
+
+/* Images that are mostly background. */
+static void test_fully_connected(void) {
+  static const int8_t kBackgrounds[] = {-128, 0, 127};
+  for (size_t i = 0; i < sizeof kBackgrounds; ++i) {
+    gxnor_conv2d_params params = fully_connected(784, 40);
+    uint32_t state = 5;
+    problem p;
+    params.batches = 2;
+    p = make_problem(params, 128, (uint32_t)i);
+    for (size_t j = 0; j < count_inputs(&p); ++j) {
+      if (random_in(&state, 0, 4) > 0) p.input[j] = kBackgrounds[i];
+    }
+    check_output(&p);
+    free_problem(&p);
+  }
+}
+
+/* Inputs of which every second bit is set, as many as can be where sums are
+ * made of digits, and the largest sums. */
+static void test_most_digits(void) {
+  static const int8_t kInputs[] = {85, -85, 42, -43, 127, -128};
+  for (size_t i = 0; i < sizeof kInputs; ++i) {
+    problem p = make_problem(fully_connected(784, 3), 128, (uint32_t)i);
+    memset(p.input, kInputs[i], 784);
+    memset(p.weights, 1, 784);
+    memset(p.weights + 784, -1, 784);
+    for (int32_t o = 0; o < 2; ++o) {
+      p.high[o] = kInputs[i] * (o == 0 ? 784 : -784);
+      p.low[o] = p.high[o] - 1;
+    }
+    check_output(&p);
+    CHECK_EQ(p.states[0], 1);
+    CHECK_EQ(p.states[1], 1);
+    free_problem(&p);
+  }
+}
+
 /* Equal thresholds: the output is +1 or -1, never 0. Some are at the ends of
  * their range, where the output is the same for all sums. */
 static void test_binary(void) {
@@ -92,21 +136,23 @@ static void test_known_values(void) {
 }
 
 /* The largest sums, the widest range of them, and thresholds at all ends, for
- * depths around those at which lanes of 16 bits are just enough. */
+ * depths around those at which lanes of 16 bits are just enough. One width is
+ * enough for blocks of positions, the other is not. */
 static void test_extremes(void) {
   static const int32_t kDepths[] = {1, 2, 125, 127, 128, 129, 200, 255, 256};
   for (size_t i = 0; i < sizeof kDepths / sizeof kDepths[0]; ++i) {
-    for (int32_t values = 0; values < 4; ++values) {
+    for (int32_t values = 0; values < 8; ++values) {
       gxnor_conv2d_params params = default_params(kDepths[i], 36);
       const int32_t depth = kDepths[i];
       problem p;
-      params.input_width = 20;
+      params.input_height = 2;
+      params.input_width = values % 2 == 0 ? 10 : 3;
       params.kernel_height = params.kernel_width = 1;
       p = make_problem(params, 128, (uint32_t)i);
       for (size_t j = 0; j < count_inputs(&p); ++j) {
         const int8_t extremes[] = {-128, 127, (int8_t)(j / 7 % 2 ? -128 : 127),
                                    (int8_t)(j % 2 ? -128 : 127)};
-        p.input[j] = extremes[values];
+        p.input[j] = extremes[values / 2];
       }
       for (int32_t o = 0; o < 36; ++o) {
         const int32_t ends[] = {
@@ -192,6 +238,8 @@ static void test_errors(void) {
 int main(void) {
   test_all_cases();
   test_first_layers();
+  test_fully_connected();
+  test_most_digits();
   test_binary();
   test_known_values();
   test_extremes();

@@ -226,8 +226,6 @@ void gxnor_events_take(const gxnor_conv2d_call* call,
 
 /* ---- Sums ---- */
 
-#if !GXNOR_EVENTS_MVE
-
 /* Planes above the lowest four. Nets of usual depth, below 2047, have up to
  * eight of them: these are always there, and their loops are unrolled. */
 #define FIXED_UPPER 8
@@ -261,7 +259,7 @@ static ALWAYS_INLINE uint32_t add(uint32_t* low, uint32_t b, uint32_t c) {
   return carry;
 }
 
-#if GXNOR_EVENT_STEP == 1 && defined(__arm__) && defined(__GNUC__)
+#if GXNOR_EVENT_STEP != 8 && defined(__arm__) && defined(__GNUC__)
 /* Makes one LDRD of the two words; it needs an alignment of 4 only. */
 typedef uint64_t __attribute__((may_alias)) record_pair;
 #endif
@@ -274,10 +272,10 @@ static ALWAYS_INLINE uint32_t add_record(const uint32_t* records,
   const uint32_t* const record =
       (const uint32_t*)(const void*)((const char*)records + event);
 #else
-  const uint32_t* record = records + 2 * (size_t)event;
+  const uint32_t* record = records + 2 / GXNOR_EVENT_STEP * (size_t)event;
 #endif
   uint32_t positive, zero, carry;
-#if GXNOR_EVENT_STEP == 1 && defined(__arm__) && defined(__GNUC__)
+#if GXNOR_EVENT_STEP != 8 && defined(__arm__) && defined(__GNUC__)
   /* LDRD has no index register: the address must not become a part of it. */
   uint64_t both;
   __asm__("" : "+r"(record));
@@ -384,5 +382,3 @@ NO_SCHEDULE void gxnor_events_sum(const uint32_t* records,
   planes[2] = low.fours;
   planes[3] = low.eights;
 }
-
-#endif

@@ -11,7 +11,7 @@
 
 #include "gxnor_conv2d_internal.h"
 
-/* Whether Helium sums the events: arch/gxnor_events_mve.h. */
+/* Whether Helium sums the events of packed inputs: arch/gxnor_events_mve.h. */
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && defined(__GNUC__)
 #define GXNOR_EVENTS_MVE 1
 #else
@@ -77,7 +77,7 @@ void gxnor_events_take(const gxnor_conv2d_call* call,
                        const gxnor_row_events* row, int32_t position,
                        gxnor_position_events* events);
 
-/* Not with Helium. Sums the records of a position and a group. `records` is
+/* Sums the records of a position and a group. `records` is
  * where a record of the number 0 would be. Bit l of planes[i] is bit i of the
  * two's complement sum of lane l, i < plane_count. */
 void gxnor_events_sum(const uint32_t* records,

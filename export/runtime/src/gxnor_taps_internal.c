@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor_taps_internal.h"
 
-/* GCC's scheduler before register allocation would load ahead and spill. */
+/* The inner loop is fast whatever the rest is compiled for. GCC's scheduler
+ * before register allocation would load ahead and spill. */
 #if defined(__GNUC__) && !defined(__clang__)
-#define NO_SCHEDULE __attribute__((optimize("no-schedule-insns")))
+#define INNER_LOOP __attribute__((optimize("O2", "no-schedule-insns")))
 #else
-#define NO_SCHEDULE
+#define INNER_LOOP
 #endif
 
 #if defined(__GNUC__)
@@ -16,9 +17,6 @@
 
 /* Fewer positions of a row are not worth a word with lanes for 8 of them. */
 #define LEAST_POSITIONS 4
-
-/* The top bits of both lanes of a word. */
-#define TOPS 0x80008000u
 
 /* ---- The buffer ---- */
 
@@ -35,38 +33,36 @@ static size_t list_bytes(int32_t lanes, int32_t depth) {
   return (size_t)lanes * sizeof(gxnor_taps_lane) + offsets * sizeof(uint16_t);
 }
 
-/* Plans for so many channels; 0 if there is no room for a block. */
+/* Plans for so many channels; 0 if there is no room for a block. Offsets of
+ * taps have 16 bits, which bounds all products below. */
 static int plan_lanes(const gxnor_conv2d_params* p,
                       const gxnor_conv2d_shape* shape, size_t buffer_size,
                       int32_t lanes, gxnor_taps_plan* plan) {
   const size_t lists =
       list_bytes(least(lanes, p->output_channels), shape->depth);
-  /* In 64 bits: products of parameters. */
   const int64_t across = (int64_t)(p->kernel_width - 1) * p->dilation_width;
-  const int64_t extent = (int64_t)(p->kernel_height - 1) * p->dilation_height;
-  const int64_t whole = ((int64_t)shape->conv_width + 7) / 8 * 8;
-  int64_t column, positions, room;
-  /* Offsets of taps have 16 bits. */
-  if (buffer_size < lists || across > UINT16_MAX || extent > UINT16_MAX) {
-    return 0;
-  }
-  room = buffer_size - lists < INT32_MAX ? (int64_t)(buffer_size - lists)
-                                         : INT32_MAX;
+  const int64_t down = (int64_t)(p->kernel_height - 1) * p->dilation_height;
+  int32_t room, position_bytes, more, positions;
+  if (buffer_size < lists || across > UINT16_MAX || down > UINT16_MAX) return 0;
+  buffer_size -= lists;
+  room = buffer_size < INT32_MAX ? (int32_t)buffer_size : INT32_MAX;
+  more = reach(p) / 2 * 2;
   plan->lanes = lanes;
-  plan->extent = (int32_t)extent + 1;
+  plan->extent = (int32_t)down + 1;
   plan->phases = least(p->stride_width, (int32_t)across + 1);
   plan->copies = reach(p) > 0 ? 2 : 1;
-  /* Bytes of a position in a row. */
-  column = (int64_t)p->input_channels * plan->phases * plan->copies * 2;
-  positions = (room < UINT16_MAX ? room : UINT16_MAX) / plan->extent / column -
-              reach(p) / 2 * 2;
-  if (positions > whole) positions = whole;
+  position_bytes = 2 * p->input_channels * plan->phases * plan->copies;
+  positions = least(room, UINT16_MAX) / plan->extent / position_bytes - more;
+  positions = positions / GXNOR_TAPS_BLOCK * GXNOR_TAPS_BLOCK;
   if (positions < GXNOR_TAPS_BLOCK) return 0;
-  plan->positions = (int32_t)positions / 8 * 8;
-  plan->words = (plan->positions + reach(p) / 2 * 2) / 2;
-  plan->row_words =
-      plan->words * p->input_channels * plan->phases * plan->copies;
-  plan->rows = (int32_t)(room / (4 * (int64_t)plan->row_words));
+  if (positions > shape->conv_width) {
+    positions = (shape->conv_width + GXNOR_TAPS_BLOCK - 1) / GXNOR_TAPS_BLOCK *
+                GXNOR_TAPS_BLOCK;
+  }
+  plan->positions = positions;
+  plan->words = (positions + more) / 2;
+  plan->row_words = (positions + more) * position_bytes / 4;
+  plan->rows = room / (4 * plan->row_words);
   return 1;
 }
 
@@ -116,6 +112,8 @@ void gxnor_taps_set_up(const gxnor_conv2d_call* call,
   const int32_t lanes = least(plan->lanes, call->params->output_channels);
   const size_t row_words = (size_t)plan->rows * (size_t)plan->row_words;
   taps->plan = plan;
+  taps->signs = call->thresholds != NULL &&
+                call->shape.depth <= GXNOR_TAPS_MAX_SIGN_DEPTH;
   taps->lanes = buffer;
   taps->rows = (uint32_t*)(void*)(taps->lanes + lanes);
   taps->offsets = (uint16_t*)(void*)(taps->rows + row_words);
@@ -155,7 +153,7 @@ static void set_thresholds(const int32_t thresholds[2],
   const int32_t largest = 127 * listed->plus + 128 * listed->minus;
   const int32_t high = clamp(thresholds[0], smallest, largest + 1);
   const int32_t low = clamp(thresholds[1], smallest, largest + 1);
-  listed->start = TOPS - (uint32_t)high * 0x10001u;
+  listed->start = GXNOR_TAPS_ORIGIN - (uint32_t)high * 0x10001u;
   listed->gap = (uint32_t)(high - low) * 0x10001u;
 }
 
@@ -164,16 +162,13 @@ void gxnor_taps_list(const gxnor_conv2d_call* call, int32_t group,
   const uint32_t* const records = gxnor_conv2d_group_records(call, group);
   const size_t channel = (size_t)group * GXNOR_LANES + (size_t)first;
   const int32_t* thresholds = call->thresholds;
-  if (thresholds != NULL) thresholds += 2 * channel;
+  if (taps->signs) thresholds += 2 * channel;
   for (int32_t i = 0; i < count; ++i) {
     gxnor_taps_lane* const listed = taps->lanes + i;
     list_lane(records, call->shape.depth, first + i, taps->offsets,
               taps->lists + i * call->shape.depth, listed);
-    if (thresholds != NULL) {
-      set_thresholds(thresholds + 2 * i, listed);
-    } else {
-      listed->start = TOPS;
-    }
+    listed->start = GXNOR_TAPS_ORIGIN;
+    if (taps->signs) set_thresholds(thresholds + 2 * i, listed);
   }
 }
 
@@ -183,27 +178,33 @@ void gxnor_taps_forget_rows(gxnor_taps* taps) {
   taps->first_row = taps->end_row = INT32_MIN;
 }
 
+/* A channel's input in column `x`; padding is 0. Columns beyond the last
+ * position may wrap into the row; nobody looks at their sums. */
+static ALWAYS_INLINE uint32_t read_input(const int8_t* row, uint32_t x,
+                                         uint32_t width, uint32_t channels) {
+  return x < width ? (uint32_t)row[x * channels] : 0;
+}
+
 /* Fills one phase of one channel of a row, which begins at column `x`. */
-static void fill_phase(const int8_t* row, uint32_t width, uint32_t channels,
-                       uint32_t x, uint32_t stride, const gxnor_taps_plan* plan,
-                       uint32_t* words) {
-  /* Columns beyond the last position may wrap; nobody looks at them. */
-#define NEXT() (x < width ? (uint32_t)(int32_t)row[x * channels] : 0u)
-  uint32_t first = NEXT();
+static void fill_phase(const int8_t* row, uint32_t x,
+                       const gxnor_conv2d_params* p, uint32_t width,
+                       const gxnor_taps_plan* plan, uint32_t* words) {
+  const uint32_t channels = (uint32_t)p->input_channels;
+  const uint32_t stride = (uint32_t)p->stride_width;
+  uint32_t first = read_input(row, x, width, channels);
   for (int32_t i = 0; i < plan->words; ++i) {
     uint32_t second, third;
     x += stride;
-    second = NEXT();
+    second = read_input(row, x, width, channels);
     x += stride;
-    third = NEXT();
+    third = read_input(row, x, width, channels);
     words[i] = first + (second << 16);
     if (plan->copies == 2) words[i + plan->words] = second + (third << 16);
     first = third;
   }
-#undef NEXT
 }
 
-/* Fills the row of input row `y`; padding is 0. */
+/* Fills the row of input row `y`, which may be padding. */
 static void fill_row(const gxnor_conv2d_call* call,
                      const gxnor_conv2d_position* at, int32_t y,
                      const gxnor_taps_plan* plan, uint32_t* words) {
@@ -217,9 +218,8 @@ static void fill_row(const gxnor_conv2d_call* call,
   const int32_t x = at->x * p->stride_width - p->pad_left;
   for (int32_t channel = 0; channel < p->input_channels; ++channel) {
     for (int32_t phase = 0; phase < plan->phases; ++phase) {
-      fill_phase(row + channel, inside ? (uint32_t)p->input_width : 0,
-                 (uint32_t)p->input_channels, (uint32_t)(x + phase),
-                 (uint32_t)p->stride_width, plan, words);
+      fill_phase(row + channel, (uint32_t)(x + phase), p,
+                 inside ? (uint32_t)p->input_width : 0, plan, words);
       words += plan->words * plan->copies;
     }
   }
@@ -259,17 +259,25 @@ typedef struct quad {
   uint32_t a, b, c, d;
 } quad;
 
-/* Adds or subtracts the words of a tap: `op` is + or -. */
-#if !defined(__arm__) || !defined(__GNUC__)
-#define TAKE(op, words, sum)        \
-  do {                              \
-    (sum).a = (sum).a op(words)[0]; \
-    (sum).b = (sum).b op(words)[1]; \
-    (sum).c = (sum).c op(words)[2]; \
-    (sum).d = (sum).d op(words)[3]; \
+/* Adds or subtracts the words of a tap: `op` is + or -. Compilers do not load
+ * several words by one instruction unless told so. */
+#if defined(__arm__) && defined(__GNUC__) && defined(__thumb2__)
+#define TAKE(op, words, sum)                                              \
+  do {                                                                    \
+    register uint32_t x0 __asm__("r0");                                   \
+    register uint32_t x1 __asm__("r1");                                   \
+    register uint32_t x2 __asm__("r2");                                   \
+    register uint32_t x3 __asm__("r3");                                   \
+    __asm__ volatile("ldmia %4, {%0, %1, %2, %3}"                         \
+                     : "=r"(x0), "=r"(x1), "=r"(x2), "=r"(x3)             \
+                     : "r"(words), "m"(*(const uint32_t (*)[4])(words))); \
+    (sum).a = (sum).a op x0;                                              \
+    (sum).b = (sum).b op x1;                                              \
+    (sum).c = (sum).c op x2;                                              \
+    (sum).d = (sum).d op x3;                                              \
   } while (0)
-#elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
-/* Compilers make no LDM; there are registers for two words at a time. */
+#elif defined(__arm__) && defined(__GNUC__) && defined(__thumb__)
+/* Has registers for two words only. */
 #define LOAD_TWO(words, x0, x1)             \
   __asm__("ldmia %0!, {%1, %2}"             \
           : "+l"(words), "=r"(x0), "=r"(x1) \
@@ -286,21 +294,12 @@ typedef struct quad {
     (sum).d = (sum).d op x1;            \
   } while (0)
 #else
-/* Compilers make no LDM, nor do they keep it and the additions together. */
-#define INSTRUCTION_ "%"
-#define TAKE(op, words, sum)                                              \
-  do {                                                                    \
-    register uint32_t x0 __asm__("r0");                                   \
-    register uint32_t x1 __asm__("r1");                                   \
-    register uint32_t x2 __asm__("r2");                                   \
-    register uint32_t x3 __asm__("r3");                                   \
-    __asm__ volatile("ldmia %4, {%0, %1, %2, %3}"                         \
-                     : "=r"(x0), "=r"(x1), "=r"(x2), "=r"(x3)             \
-                     : "r"(words), "m"(*(const uint32_t (*)[4])(words))); \
-    (sum).a = (sum).a op x0;                                              \
-    (sum).b = (sum).b op x1;                                              \
-    (sum).c = (sum).c op x2;                                              \
-    (sum).d = (sum).d op x3;                                              \
+#define TAKE(op, words, sum)        \
+  do {                              \
+    (sum).a = (sum).a op(words)[0]; \
+    (sum).b = (sum).b op(words)[1]; \
+    (sum).c = (sum).c op(words)[2]; \
+    (sum).d = (sum).d op(words)[3]; \
   } while (0)
 #endif
 
@@ -310,9 +309,9 @@ static ALWAYS_INLINE const uint32_t* tap(const uint32_t* rows,
   return (const uint32_t*)(const void*)((const char*)rows + offset);
 }
 
-NO_SCHEDULE void gxnor_taps_sum(const gxnor_conv2d_call* call,
-                                const gxnor_taps* taps, const uint32_t* rows,
-                                int32_t first, int32_t count, uint32_t* sums) {
+INNER_LOOP void gxnor_taps_sum(const gxnor_conv2d_call* call,
+                               const gxnor_taps* taps, const uint32_t* rows,
+                               int32_t first, int32_t count, uint32_t* sums) {
   const int32_t depth = call->shape.depth;
   const gxnor_taps_lane* lane = taps->lanes + first;
   const gxnor_taps_lane* const lanes_end = lane + count;

@@ -17,10 +17,13 @@
 /* Positions of the convolution that are summed together. */
 #define GXNOR_TAPS_BLOCK 8
 
+/* Sums are in [-128 * depth, 128 * depth] and have to fit a lane. */
+#define GXNOR_TAPS_MAX_DEPTH 255
+
 /* With n taps that are not 0 the sums of a channel are in [low, low + 255 n],
  * and thresholds matter in [low, low + 255 n + 1] only. A sum less a threshold
- * thus fits a lane if 255 n + 1 <= 2^15. */
-#define GXNOR_TAPS_MAX_DEPTH 128
+ * thus fits a lane if 255 n + 1 <= 2^15; then the comparison is its sign. */
+#define GXNOR_TAPS_MAX_SIGN_DEPTH 128
 
 /* What is kept in the buffer. */
 typedef struct gxnor_taps_plan {
@@ -44,11 +47,15 @@ int gxnor_taps_make_plan(const gxnor_conv2d_params* params,
 size_t gxnor_taps_buffer_size(const gxnor_conv2d_params* params,
                               const gxnor_conv2d_shape* shape);
 
+/* 2^15 in both lanes of a word, from which sums start: no lane borrows from the
+ * next one. */
+#define GXNOR_TAPS_ORIGIN 0x80008000u
+
 /* What is known of a listed channel. Its list holds the taps of weight +1 from
  * the begin on, and those of weight -1 from the end back. */
 typedef struct gxnor_taps_lane {
-  uint32_t start; /* Of a sum, in both lanes of a word. */
-  uint32_t gap;   /* High less low threshold, likewise. */
+  uint32_t start; /* The origin; with signs, less the high threshold. */
+  uint32_t gap;   /* With signs: high less low threshold, in both lanes. */
   uint16_t plus;  /* Taps of weight +1. */
   uint16_t minus; /* Taps of weight -1. */
 } gxnor_taps_lane;
@@ -56,6 +63,9 @@ typedef struct gxnor_taps_lane {
 /* The parts of the buffer. */
 typedef struct gxnor_taps {
   const gxnor_taps_plan* plan;
+  /* Whether bit 15 of a lane tells sum >= high and, after the gap is added,
+   * sum >= low. */
+  int signs;
   gxnor_taps_lane* lanes; /* [lanes] */
   uint32_t* rows;         /* [plan->rows][row_words] */
   uint16_t* offsets;      /* [depth], of all taps. */
@@ -69,9 +79,10 @@ void gxnor_taps_set_up(const gxnor_conv2d_call* call,
                        const gxnor_taps_plan* plan, void* buffer,
                        gxnor_taps* taps);
 
-/* Lists the taps of `count` channels of a group from lane `first` on. With
- * thresholds, sums start such that bit 15 of a lane tells sum >= high, and
- * after the gap is added, sum >= low; else from 0. */
+/* Lists the taps of `count` channels of a group from lane `first` on. Sums
+ * start from 2^15. If there are thresholds, and the depth is at most
+ * GXNOR_TAPS_MAX_SIGN_DEPTH, they start from 2^15 less the high one: bit 15 of
+ * a lane tells sum >= high and, after the gap is added, sum >= low. */
 void gxnor_taps_list(const gxnor_conv2d_call* call, int32_t group,
                      int32_t first, int32_t count, gxnor_taps* taps);
 
