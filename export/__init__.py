@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Export to `.tflite`: exact, with gated-XNOR or with builtin int8 ops.
+"""Export to `.tflite`, with gated-XNOR or with builtin int8 ops, and to C.
+
+All of them are exact.
 
 What needs LiteRT is loaded at its first use, and `packing`, `op_schema` and
 `reference` need NumPy only.
@@ -9,7 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .c_source import CSource as CSource
     from .conversion import convert as convert
+    from .conversion import convert_to_c as convert_to_c
     from .delegate import get_delegate_memory as get_delegate_memory
     from .delegate import get_delegate_path as get_delegate_path
     from .delegate import get_include as get_include
@@ -20,9 +24,11 @@ if TYPE_CHECKING:
     from .verification import compare as compare
 
 _EXPORTS = {
+    "CSource": "c_source",
     "ExportError": "graph",
     "compare": "verification",
     "convert": "conversion",
+    "convert_to_c": "conversion",
     "get_delegate_memory": "delegate",
     "get_delegate_path": "delegate",
     "get_include": "delegate",
@@ -45,9 +51,11 @@ def __dir__() -> list[str]:
 
 # For `help()` and `from gxnor_tf.export import *`.
 __all__ = [  # noqa: F822 (loaded when asked for)
+    "CSource",
     "ExportError",
     "compare",
     "convert",
+    "convert_to_c",
     "get_delegate_memory",
     "get_delegate_path",
     "get_include",

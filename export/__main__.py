@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command line: `python -m export MODEL.keras --output=MODEL.tflite`."""
+"""Command line: `python -m export MODEL.keras --output=MODEL.tflite`.
+
+`--c_source=DIR` writes the model as C source.
+"""
 
 import argparse
 import fractions
@@ -7,15 +10,19 @@ import os
 import pathlib
 import sys
 
-from . import files, inspection, interpreter
-from .conversion import convert
+import keras
+
+from . import c_source, files, inspection, interpreter
+from .c_source import table, tflite_array
+from .conversion import convert, convert_to_c
 from .delegate import get_include
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     parser = argparse.ArgumentParser(
-        description="Exports a trained .keras model to .tflite, exactly.",
+        description="Exports a trained .keras model to .tflite or to C source, "
+        "exactly.",
     )
     parser.add_argument(
         "model",
@@ -48,6 +55,30 @@ def main(arguments: list[str] | None = None) -> int:
         "(samples, ...), as Keras takes them",
     )
     parser.add_argument(
+        "--c_source",
+        metavar="DIR",
+        help="the folder to write C source to: the model, the kernels it "
+        "needs, and an example",
+    )
+    parser.add_argument(
+        "--c_array",
+        metavar="DIR",
+        help="the folder to write the .tflite to as a C array",
+    )
+    parser.add_argument(
+        "--c_name",
+        default="model",
+        help="begins the names in C: NAME.c, NAME_invoke, NAME_tflite "
+        "(default: model)",
+    )
+    parser.add_argument(
+        "--arena_limit",
+        type=int,
+        metavar="BYTES",
+        help="for --c_source, the most memory that the model may use; less "
+        "makes it slower (default: what is fastest)",
+    )
+    parser.add_argument(
         "--inspect",
         action="store_true",
         help="print a table of the file's operators",
@@ -63,8 +94,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.model is None:
         parser.error("a model file is needed")
-    if options.output is None and not options.inspect:
-        parser.error("give --output, --inspect or both")
+    if not (_wants_tflite(options) or options.c_source):
+        parser.error("give --output, --c_source, --c_array or --inspect")
+    if options.arena_limit is not None and options.c_source is None:
+        parser.error("--arena_limit is for --c_source")
     try:
         _run(options)
     except (OSError, ValueError) as error:
@@ -82,32 +115,33 @@ def _scale(text: str) -> float:
         ) from error
 
 
+def _wants_tflite(options: argparse.Namespace) -> bool:
+    return bool(options.output or options.c_array or options.inspect)
+
+
 def _run(options: argparse.Namespace) -> None:
     path = pathlib.Path(options.model)
+    model = None
     if path.suffix == ".tflite":
-        if options.output is not None:
-            raise ValueError(
-                f"`{path}` is exported already; --output takes a .keras model."
-            )
+        for flag in ("output", "c_source"):
+            if getattr(options, flag) is not None:
+                raise ValueError(
+                    f"`{path}` is exported already; --{flag} takes a .keras "
+                    "model."
+                )
+        _check_outputs(options, path)
         data = files.read_tflite(path)
     else:
-        if options.output is not None:
-            files.check_writable(options.output)
-            output = pathlib.Path(options.output)
-            if output.exists() and path.exists() and output.samefile(path):
-                raise ValueError(
-                    f"--output must not be the model itself. Received: {output}"
-                )
-        data = convert(
-            files.load_model(path),
-            options.ops,
+        _check_outputs(options, path)
+        model = files.load_model(path)
+        data = _converted(options, model) if _wants_tflite(options) else b""
+    source = None
+    if model is not None and options.c_source is not None:
+        source = convert_to_c(
+            model,
+            name=options.c_name,
             input_scale=options.input_scale,
-            float_layers=options.float_layers,
-            calibration=(
-                None
-                if options.calibration is None
-                else files.read_npy(options.calibration)
-            ),
+            arena_limit=options.arena_limit,
         )
     if options.output is not None:
         files.write_atomically(options.output, data)
@@ -118,6 +152,57 @@ def _run(options: argparse.Namespace) -> None:
         if ops == "custom" and not interpreter.uses_custom_ops(data):
             ops = "builtin (there is nothing for custom ones)"
         print(f"{options.output}: {len(data):,} bytes, {ops} ops")
+    if options.c_array is not None:
+        _write_array(options, data)
+    if source is not None:
+        _write_source(options, source)
+
+
+def _check_outputs(options: argparse.Namespace, path: pathlib.Path) -> None:
+    """Raises an error for what could not be written after the conversion."""
+    if options.output is not None:
+        files.check_writable(options.output)
+        output = pathlib.Path(options.output)
+        if output.exists() and path.exists() and output.samefile(path):
+            raise ValueError(
+                f"--output must not be the model itself. Received: {output}"
+            )
+    for folder in (options.c_source, options.c_array):
+        if folder is not None:
+            files.check_folder(folder)
+            c_source.check_name(options.c_name)
+
+
+def _converted(options: argparse.Namespace, model: keras.Model) -> bytes:
+    return convert(
+        model,
+        options.ops,
+        input_scale=options.input_scale,
+        float_layers=options.float_layers,
+        calibration=(
+            None
+            if options.calibration is None
+            else files.read_npy(options.calibration)
+        ),
+    )
+
+
+def _write_array(options: argparse.Namespace, data: bytes) -> None:
+    name = f"{options.c_name}_tflite"
+    texts = tflite_array.array_files(data, name)
+    files.write_folder(options.c_array, texts, (), c_source.MARK)
+    print(f"{options.c_array}: {name}.c and .h, {len(data):,} bytes")
+
+
+def _write_source(
+    options: argparse.Namespace, source: c_source.CSource
+) -> None:
+    kept = source.write(options.c_source)
+    print(table.format_source(source))
+    name = options.c_name
+    print(f"{options.c_source}: {name}.c, {name}.h and the kernels")
+    if kept:
+        print(f"kept as you changed them: {', '.join(kept)}")
 
 
 if __name__ == "__main__":

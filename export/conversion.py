@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy.typing as npt
 
-from . import fusion, lowering
+from . import c_source, fusion, lowering
+from .c_source import CSource
 from .fusion import FloatLayers
 from .lowering import Ops
 
@@ -73,3 +74,55 @@ def convert(
     """
     program = fusion.fuse(model, input_scale, float_layers, calibration)
     return lowering.lower(program, ops, include_activations)
+
+
+def convert_to_c(
+    model: keras.Model,
+    *,
+    name: str = "model",
+    input_scale: float = 1 / 128,
+    arena_limit: int | None = None,
+) -> CSource:
+    """Converts a trained Keras model to C source, exactly.
+
+    The source is C99 for microcontrollers: the weights as constants that are
+    read in place, the kernels that the model needs, and a plan of its memory.
+    `model_invoke` takes int8 input, `q = x / input_scale`, and gives the sums
+    of the last layer, int32; `model_scores` makes Keras' float32 output of
+    them, bit for bit. A model that ends in an activation gives its states.
+
+    All weights and activations must be ternary or binary, and everything
+    behind the last discrete layer must be a BatchNormalization or a ReLU.
+
+    Args:
+        model: A built Sequential or functional model with one input and one
+            output.
+        name: Names the files and begins every public name in them.
+        input_scale: Value of the int8 input 1, a power of two.
+        arena_limit: Most bytes of memory that the model may use. Less than it
+            takes by itself makes it slower, not different.
+
+    Returns:
+        The source; `write(folder)` writes its files.
+
+    Raises:
+        ExportError: If the model has no such form, or needs more memory; the
+            text names the layer and the cure.
+
+    Example:
+
+    >>> import gxnor_tf
+    >>> model = keras.Sequential([
+    ...     keras.Input((8,)),
+    ...     gxnor_tf.DiscreteDense(4),
+    ...     keras.layers.BatchNormalization(),
+    ...     gxnor_tf.DiscreteActivation(),
+    ...     gxnor_tf.DiscreteDense(2),
+    ... ])
+    >>> source = convert_to_c(model, name="tiny")
+    >>> "int tiny_invoke(" in source.files["tiny.h"], source.arena_bytes
+    (True, 8)
+    """
+    # What is left in float32 has no form in C: its error has the cure for C.
+    program = fusion.fuse(model, input_scale, "float32")
+    return c_source.generate(program, name, arena_limit)

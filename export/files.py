@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads models from files and writes exports to them."""
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import keras
@@ -127,3 +129,94 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise OSError(
             error.errno, f"`{path}` cannot be written ({error.strerror})"
         ) from error
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Raises OSError if files could not be written into a folder."""
+    path = pathlib.Path(path)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(
+            f"`{path}` is no folder. Choose another path, or move it away."
+        )
+    folder = path if path.exists() else path.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"The folder `{folder}` does not exist. Create it first."
+        )
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(
+            f"The folder `{folder}` is not writable. Choose another one."
+        )
+
+
+def write_folder(
+    path: str | os.PathLike[str],
+    texts: Mapping[str, str],
+    examples: Collection[str],
+    mark: str,
+) -> list[str]:
+    """Writes files into a folder, all of them or none.
+
+    Args:
+        path: The folder, which is made if need be.
+        texts: The text of each file by its path in the folder.
+        examples: Those that a user may change: one without the mark is kept.
+        mark: Stands in the first line of files that may be replaced, of those
+            that have it in their new text, too.
+
+    Returns:
+        The examples that were kept.
+
+    Raises:
+        OSError: If a file cannot be written, or would replace one without the
+            mark; what was there before stays.
+    """
+    path = pathlib.Path(path)
+    check_folder(path)
+    kept = []
+    for name in texts:
+        foreign = _is_foreign(path / name, texts[name], mark)
+        if foreign and name not in examples:
+            raise FileExistsError(
+                f"`{path / name}` was not written by an export and would be "
+                "lost. Move it away, or choose another folder or name."
+            )
+        if foreign:
+            kept.append(name)
+    made: list[pathlib.Path] = []
+    try:
+        for name in texts:
+            _make_folders((path / name).parent, made)
+        with contextlib.ExitStack() as stack:
+            # They take their names when all have been written.
+            for name in texts.keys() - set(kept):
+                check_writable(path / name)
+                temporary = stack.enter_context(replacing(path / name))
+                temporary.write_text(texts[name], "ascii")
+    except BaseException as error:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError) and error.strerror is not None:
+            raise OSError(
+                error.errno, f"`{path}` cannot be written ({error.strerror})"
+            ) from error
+        raise
+    return kept
+
+
+def _is_foreign(path: pathlib.Path, text: str, mark: str) -> bool:
+    """Whether a file would be replaced that lacks the mark of its new text."""
+    if mark not in text.partition("\n")[0] or not path.is_file():
+        return False
+    return mark.encode() not in path.read_bytes().partition(b"\n")[0]
+
+
+def _make_folders(path: pathlib.Path, made: list[pathlib.Path]) -> None:
+    """Makes a folder and those above it, and lists which."""
+    missing = [
+        folder for folder in (path, *path.parents) if not folder.exists()
+    ]
+    for folder in reversed(missing):
+        folder.mkdir()
+        made.append(folder)

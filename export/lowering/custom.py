@@ -8,16 +8,9 @@ changes its form where a consumer wants the other one.
 
 import numpy as np
 
-from .. import packing
-from ..op_schema import (
-    Conv2DOptions,
-    DepthwiseConv2DOptions,
-    FullyConnectedOptions,
-    MaxPool2DOptions,
-    PackOptions,
-    UnpackOptions,
-)
-from ..program import DiscreteOp, Program, SimpleOp, Tensor, Window
+from .. import gated_ops, packing
+from ..op_schema import PackOptions, UnpackOptions
+from ..program import DiscreteOp, Program, SimpleOp, Tensor
 from .builtin import BuiltinLowering
 
 
@@ -33,11 +26,11 @@ class CustomLowering(BuiltinLowering):
 
     def write_discrete(self, op: DiscreteOp) -> None:
         """Writes a convolution or fully connected op on states."""
-        if not _has_gated_form(op):
+        if not gated_ops.has_gated_form(op):
             super().write_discrete(op)
         elif op.thresholds is None:
             self.set_form(op.output, "float32", self._gated_sums(op))
-        elif len(op.thresholds.steps) <= 2:
+        elif gated_ops.gives_packed(op):
             self._gated_activation(op)
         else:
             self.float_staircase(op, self._gated_sums(op))
@@ -101,17 +94,7 @@ class CustomLowering(BuiltinLowering):
         if window is None or not self._only_packed(op):
             super().write_max_pool(op)
             return
-        options = MaxPool2DOptions(
-            channels=op.output.shape[-1],
-            pool_height=window.size[0],
-            pool_width=window.size[1],
-            stride_height=window.strides[0],
-            stride_width=window.strides[1],
-            pad_top=window.padding[0],
-            pad_bottom=window.padding[1],
-            pad_left=window.padding[2],
-            pad_right=window.padding[3],
-        )
+        options = gated_ops.pool_options(op.output.shape[-1], window)
         index = self._packed_tensor(op.output.name, op.output.shape)
         self.builder.custom(
             options.custom_code,
@@ -145,7 +128,7 @@ class CustomLowering(BuiltinLowering):
 
     def _gated_sums(self, op: DiscreteOp) -> int:
         """The sums as float32."""
-        shape = self._options(op).output_shape(
+        shape = gated_ops.weight_options(op).output_shape(
             (1, *op.input_shape), packed=False
         )[1:]
         sums = self.new_tensor(f"{op.name}/int32_sums", shape, np.int32)
@@ -161,13 +144,8 @@ class CustomLowering(BuiltinLowering):
 
     def _gated_activation(self, op: DiscreteOp) -> None:
         """An op that packs its own activations, pooled."""
-        assert op.thresholds is not None
-        low, high = op.thresholds.pairs[0]
         thresholds = self.constant(
-            f"{op.name}/thresholds",
-            packing.pack_thresholds(high, low, op.depth)
-            if op.input.peak == 1
-            else packing.pair_thresholds(high, low),
+            f"{op.name}/thresholds", gated_ops.packed_thresholds(op)
         )
         index = self._packed_tensor(f"{op.output.name}/packed", op.output.shape)
         self._gated_op(op, index, [thresholds])
@@ -176,7 +154,7 @@ class CustomLowering(BuiltinLowering):
     def _gated_op(
         self, op: DiscreteOp, output: int, thresholds: list[int]
     ) -> None:
-        options = self._options(op)
+        options = gated_ops.weight_options(op)
         x = self.packed(op.input) if op.input.peak == 1 else self.int8(op.input)
         weights = self.constant(
             f"{op.name}/weights", packing.pack_weights(op.kernel)
@@ -191,58 +169,3 @@ class CustomLowering(BuiltinLowering):
     def _packed_tensor(self, name: str, shape: tuple[int, ...]) -> int:
         words = 2 * packing.groups_for(shape[-1])
         return self.new_tensor(name, (*shape[:-1], words), np.int32)
-
-    def _options(
-        self, op: DiscreteOp
-    ) -> Conv2DOptions | DepthwiseConv2DOptions | FullyConnectedOptions:
-        outputs, channels = op.kernel.shape[0], op.kernel.shape[3]
-        if op.fully_connected:
-            return FullyConnectedOptions(
-                input_channels=channels, output_channels=outputs
-            )
-        window = op.window
-        pool = Window((1, 1))
-        if op.pool is not None and op.thresholds is not None:
-            pool = op.pool if len(op.thresholds.steps) <= 2 else pool
-        shape = {
-            "kernel_height": window.size[0],
-            "kernel_width": window.size[1],
-            "stride_height": window.strides[0],
-            "stride_width": window.strides[1],
-            "dilation_height": window.dilation[0],
-            "dilation_width": window.dilation[1],
-            "pad_top": window.padding[0],
-            "pad_bottom": window.padding[1],
-            "pad_left": window.padding[2],
-            "pad_right": window.padding[3],
-            "pool_height": pool.size[0],
-            "pool_width": pool.size[1],
-            "pool_stride_height": pool.strides[0],
-            "pool_stride_width": pool.strides[1],
-            "pool_pad_top": pool.padding[0],
-            "pool_pad_bottom": pool.padding[1],
-            "pool_pad_left": pool.padding[2],
-            "pool_pad_right": pool.padding[3],
-        }
-        if op.depthwise:
-            return DepthwiseConv2DOptions(channels=outputs, **shape)
-        return Conv2DOptions(
-            input_channels=channels, output_channels=outputs, **shape
-        )
-
-
-def _has_gated_form(op: DiscreteOp) -> bool:
-    """Whether a gated-XNOR op can compute it."""
-    # One output of each channel of an image, of states that can be packed.
-    depthwise = (
-        op.depthwise
-        and not op.fully_connected
-        and len(op.kernel) == op.groups
-        and op.input.peak == 1
-    )
-    return (
-        (op.groups == 1 or depthwise)
-        and int(np.abs(op.kernel.astype(np.int64)).max()) <= 1
-        and op.depth <= packing.MAX_DEPTH
-        and (op.thresholds is not None or not op.output.is_states)
-    )

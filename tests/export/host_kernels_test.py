@@ -5,9 +5,7 @@ The C tests of these kernels are run on both, too: `make test-aarch64`.
 """
 
 import dataclasses
-import os
 import pathlib
-import shutil
 import struct
 import subprocess
 
@@ -18,8 +16,9 @@ from hypothesis import strategies as st
 
 from export import delegate, packing, reference
 from tests.export import helpers
+from tests.export.compilers import host_compiler, need
 from tests.export.delegate_kernels_test import NO_POOL, window
-from tests.export.kernels_test import compiler, params_of
+from tests.export.kernels_test import params_of
 
 RUNTIME = delegate.get_include().parent
 PROGRAM = (
@@ -48,15 +47,11 @@ class Target:
 def target(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Target:
-    command = compiler()
+    command = host_compiler()
     emulator: list[str] = []
     kernels = len(delegate.get_kernels())
     if request.param == "aarch64":
-        for tool in (CROSS_COMPILER, EMULATOR):
-            if shutil.which(tool) is None:
-                # Who has no Arm tools may test the rest; CI must have them.
-                give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-                give_up(f"{tool} is not installed; see CONTRIBUTING.md")
+        need(CROSS_COMPILER, EMULATOR)
         command, emulator, kernels = [CROSS_COMPILER, "-static"], [EMULATOR], 2
     path = tmp_path_factory.mktemp(request.param) / "run_kernels"
     includes = [f"-I{RUNTIME / name}" for name in ("include", "host", "src")]

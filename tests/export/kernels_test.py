@@ -3,7 +3,6 @@
 
 import ctypes
 import dataclasses
-import os
 import pathlib
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 from export import delegate, packing
 from export.op_schema import Conv2DOptions
 from tests.export import helpers
+from tests.export.compilers import host_compiler
 
 FLAGS = (
     "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror "
@@ -72,21 +72,12 @@ class Shape(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int32) for name in SHAPE]
 
 
-def compiler() -> list[str]:
-    """The C compiler, `CC` or `cc`."""
-    command = os.environ.get("CC", "cc").split()
-    assert shutil.which(command[0]), (
-        f"The C compiler {command[0]} is missing: install one or set CC."
-    )
-    return command
-
-
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The kernels as a shared library."""
     path = tmp_path_factory.mktemp("kernels") / "libgxnor_kernels.so"
     subprocess.run(
-        [*compiler(), *FLAGS, "-shared", "-fPIC", f"-I{INCLUDE}"]
+        [*host_compiler(), *FLAGS, "-shared", "-fPIC", f"-I{INCLUDE}"]
         + [*map(str, SOURCES), "-o", str(path)],
         check=True,
         timeout=120,
@@ -445,7 +436,7 @@ def test_kernels_need_no_library(level: str, tmp_path: pathlib.Path) -> None:
     if nm is None:
         pytest.fail("The tool nm is missing: install binutils.")
     subprocess.run(
-        [*compiler(), *FLAGS, level, f"-I{INCLUDE}", "-c"]
+        [*host_compiler(), *FLAGS, level, f"-I{INCLUDE}", "-c"]
         + [*map(str, SOURCES)],
         check=True,
         cwd=tmp_path,
@@ -475,7 +466,7 @@ def test_headers_compile_alone_and_as_cpp(tmp_path: pathlib.Path) -> None:
             if language == "c++" and not shutil.which("c++"):
                 continue
             subprocess.run(
-                [*compiler(), "-x", language, "-fsyntax-only", "-Wall"]
+                [*host_compiler(), "-x", language, "-fsyntax-only", "-Wall"]
                 + ["-Werror", f"-I{INCLUDE}", "-"],
                 input=f"#include <gxnor/{header.name}>\n",
                 check=True,

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line, the files it reads and writes, and its table."""
 
+import itertools
 import os
 import pathlib
+import re
 import stat
 
 import keras
@@ -59,7 +61,8 @@ def test_include_dir(capsys):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["{model}"], "--output, --inspect or both"),
+        (["{model}"], "--output, --c_source, --c_array or --inspect"),
+        (["{model}", "--output=x", "--arena_limit=9"], "is for --c_source"),
         ([], "model file is needed"),
         (["{model}", "--output=x", "--ops=float"], "invalid choice"),
     ],
@@ -295,3 +298,140 @@ def test_missing_tflite(tmp_path, capsys):
 def test_inspect_takes_content():
     with pytest.raises(TypeError, match="read_bytes.*Received: str"):
         inspection.inspect("model.tflite")
+
+
+def test_c_source(model_path, tmp_path, capsys):
+    folder = tmp_path / "firmware"
+    status = run(
+        model_path, f"--c_source={folder}", "--c_name=net", "--arena_limit=500"
+    )
+    assert status == 0
+    source = conversion.convert_to_c(
+        files.load_model(model_path), name="net", arena_limit=500
+    )
+    assert source.arena_bytes <= 500
+    written = {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    assert written == source.files
+    printed = capsys.readouterr().out
+    assert f"arena: {source.arena_bytes} bytes" in printed
+    assert "net.c, net.h and the kernels" in printed
+    assert "* less than is fastest" in printed
+    flash = sum(row.flash_bytes for row in source.rows)
+    macs = sum(row.macs for row in source.rows)
+    assert re.search(rf"total +{flash:,} +{macs:,}\n", printed)
+    assert all(len(line) <= 80 for line in printed.splitlines()[:-1])
+
+
+def test_c_source_keeps_a_changed_example(model_path, tmp_path, capsys):
+    arguments = (model_path, f"--c_source={tmp_path}")
+    assert run(*arguments) == 0
+    (tmp_path / "main.c").write_text("int main(void) { return 7; }\n")
+    (tmp_path / "notes.txt").write_text("mine")
+    model = (tmp_path / "model.c").read_text()
+    (tmp_path / "model.c").write_text(model.partition("\n")[0])
+    capsys.readouterr()
+    assert run(*arguments) == 0
+    assert "kept as you changed them: main.c" in capsys.readouterr().out
+    assert (tmp_path / "main.c").read_text().endswith("return 7; }\n")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "model.c").read_text() == model
+
+
+def test_c_source_replaces_no_foreign_file(model_path, tmp_path, capsys):
+    (tmp_path / "model.c").write_text("int mine;\n")
+    assert run(model_path, f"--c_source={tmp_path}") == 1
+    error = capsys.readouterr().err
+    assert f"`{tmp_path / 'model.c'}` was not written by an export" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["model.c"]
+    assert (tmp_path / "model.c").read_text() == "int mine;\n"
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_failed_c_source_leaves_what_was_there(
+    there_before, model_path, tmp_path, monkeypatch, capsys
+):
+    folder = tmp_path / "firmware"
+    if there_before:
+        assert run(model_path, f"--c_source={folder}", "--c_name=a") == 0
+    before = {
+        path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.[ch]")
+    }
+    number = itertools.count()
+
+    def full(self, *args):
+        if next(number) == 5:
+            raise OSError(28, "No space left on device")
+        return written(self, *args)
+
+    written = pathlib.Path.write_text
+    monkeypatch.setattr(pathlib.Path, "write_text", full)
+    assert run(model_path, f"--c_source={folder}", "--c_name=a") == 1
+    error = capsys.readouterr().err
+    assert f"`{folder}` cannot be written (No space left" in error
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.[ch]")}
+    assert after == before
+    if not there_before:
+        assert not folder.exists()
+
+
+def test_unusable_folders_fail_before_the_conversion(
+    model_path, tmp_path, capsys, monkeypatch
+):
+    def never(*args, **kwargs):
+        raise AssertionError("loaded in vain")
+
+    monkeypatch.setattr(files, "load_model", never)
+    (tmp_path / "file").write_text("")
+    for flag in ("c_source", "c_array"):
+        for place, text in (
+            ("no/where", "does not exist. Create it first"),
+            ("file", "is no folder"),
+        ):
+            assert run(model_path, f"--{flag}={tmp_path / place}") == 1
+            assert text in capsys.readouterr().err
+        assert run(model_path, f"--{flag}={tmp_path}", "--c_name=1") == 1
+        assert "must be an identifier" in capsys.readouterr().err
+    monkeypatch.setattr(os, "access", lambda *args: False)
+    assert run(model_path, f"--c_source={tmp_path / 'new'}") == 1
+    assert "is not writable" in capsys.readouterr().err
+
+
+def test_c_source_of_what_has_none(tmp_path, capsys):
+    path = tmp_path / "levels.keras"
+    nets.multi_level(0).save(path)
+    assert run(path, f"--c_source={tmp_path / 'c'}") == 1
+    assert "has weights of more levels" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("ops", ["custom", "builtin"])
+def test_c_array(ops, model_path, tmp_path, capsys):
+    tflite = tmp_path / "m.tflite"
+    status = run(
+        model_path,
+        f"--output={tflite}",
+        f"--c_array={tmp_path}",
+        "--c_name=net",
+        f"--ops={ops}",
+    )
+    assert status == 0
+    data = tflite.read_bytes()
+    assert (
+        f"net_tflite.c and .h, {len(data):,} bytes" in capsys.readouterr().out
+    )
+    text = (tmp_path / "net_tflite.c").read_text()
+    # The same from the file itself.
+    (tmp_path / "again").mkdir()
+    assert run(tflite, f"--c_array={tmp_path / 'again'}", "--c_name=net") == 0
+    assert (tmp_path / "again" / "net_tflite.c").read_text() == text
+
+
+def test_an_exported_file_has_no_c_source(model_path, tmp_path, capsys):
+    tflite = tmp_path / "m.tflite"
+    run(model_path, f"--output={tflite}")
+    assert run(tflite, f"--c_source={tmp_path}") == 1
+    assert "--c_source takes a .keras model" in capsys.readouterr().err

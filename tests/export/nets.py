@@ -397,6 +397,89 @@ def pools_and_norms(seed: int) -> keras.Model:
     )
 
 
+def mnist(seed: int) -> keras.Model:
+    """The paper's MNIST net."""
+    layers = keras.layers
+    return randomise(
+        keras.Sequential(
+            [
+                keras.Input((28, 28, 1)),
+                _conv(32, 5),
+                gxnor_tf.MaxPooling2D(),
+                _norm(),
+                _act(),
+                _conv(64, 5),
+                gxnor_tf.MaxPooling2D(),
+                _norm(),
+                _act(),
+                layers.Flatten(),
+                gxnor_tf.DiscreteDense(512),
+                _norm(),
+                _act(),
+                gxnor_tf.DiscreteDense(10),
+                _norm(),
+            ]
+        ),
+        seed,
+    )
+
+
+def branching(seed: int) -> keras.Model:
+    """Skips and branches of packed states, depthwise, a ReLU at the end."""
+    layers = keras.layers
+    x = inputs = keras.Input((10, 9, 2))
+    a = x = _block(x, 32)
+    depthwise = gxnor_tf.DiscreteDepthwiseConv2D(3, padding="same")
+    b = _act()(_norm()(depthwise(a)))
+    c = _block(layers.Concatenate()([a, b]), 7, 1)
+    x = layers.Concatenate()([b, c, layers.MaxPooling2D(1)(c), a, c, c])
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    y = layers.ZeroPadding2D(1)(x)
+    x = layers.ZeroPadding2D(((0, 2), (1, 1)))(x)
+    x = _block(layers.Concatenate()([_block(x, 32), _block(y, 5)]), 40, 2)
+    x = gxnor_tf.DiscreteDense(6, use_bias=True)(layers.Flatten()(x))
+    return randomise(keras.Model(inputs, layers.ReLU()(_norm()(x))), seed)
+
+
+def upsampling(seed: int) -> keras.Model:
+    """Transposed convolutions with ternary weights, an image at the end."""
+    up = gxnor_tf.DiscreteConv2DTranspose
+    x = inputs = keras.Input((4, 5, 2))
+    x = _act()(_norm()(_conv(6)(x)))
+    x = _act()(_norm()(up(40, 3, strides=2, padding="same")(x)))
+    x = up(3, 3, strides=(1, 3), padding="same", scale="channel")(x)
+    x = keras.layers.Reshape((4, -1))(_norm()(x))
+    return randomise(keras.Model(inputs, _norm()(x)), seed)
+
+
+def mean_of_states(seed: int) -> keras.Model:
+    """A global average of states, as the sums that a net ends in."""
+    layers = keras.layers
+    layers_of_it = [_conv(40, 3, strides=2), _norm(), _act()]
+    layers_of_it += [layers.GlobalAveragePooling2D(), _norm()]
+    return randomise(
+        keras.Sequential([keras.Input((9, 11, 3)), *layers_of_it]), seed
+    )
+
+
+def flipped_states(seed: int) -> keras.Model:
+    """Falling channels behind a pool, which leave as flattened states."""
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 2))
+    x = layers.MaxPooling2D()(_conv(64)(inputs))
+    x = _act(gxnor_tf.DiscreteSpace(1, 0.5))(_norm()(x))
+    return randomise(keras.Model(inputs, layers.Flatten()(x)), seed)
+
+
+def normed_states(seed: int) -> keras.Model:
+    """A BatchNormalization of states at the end, and states of states."""
+    x = inputs = keras.Input((6, 20))
+    x = _act()(_norm()(gxnor_tf.DiscreteConv1D(35, 3)(x)))
+    x = keras.layers.Reshape((2, 2, 35))(x)
+    x = _act(gxnor_tf.DiscreteSpace(0, 2.0))(_norm()(x))
+    return randomise(keras.Model(inputs, _norm()(x)), seed)
+
+
 CHAINS = (paper_like, pool_last, dense_only, convolutional, ends_ternary)
 GRAPHS = (
     binary,
@@ -414,3 +497,16 @@ GRAPHS = (
     pools_and_norms,
 )
 ALL = CHAINS + GRAPHS
+# Nets whose states are all ternary or binary, and so packed in C.
+PACKED = (
+    *CHAINS,
+    binary,
+    nested,
+    ends_nested,
+    mnist,
+    branching,
+    upsampling,
+    mean_of_states,
+    flipped_states,
+    normed_states,
+)
