@@ -93,6 +93,7 @@ class Placement:
         width: Columns of the image.
         words: Words of one position.
         first: Word to which the first one goes.
+        shift: Bits by which all words are shifted, there.
         column_step: Words from a column to the next, there.
         row_step: Words from a row to the next, there.
     """
@@ -101,6 +102,7 @@ class Placement:
     width: int
     words: int
     first: int
+    shift: int
     column_step: int
     row_step: int
 
@@ -281,20 +283,17 @@ class _Caller:
         self._hold(op.output)
 
     def _concatenate(self, op: SimpleOp) -> None:
-        if any(tensor.shape[-1] % 32 for tensor in op.inputs[:-1]):
-            sizes = ", ".join(str(tensor.shape[-1]) for tensor in op.inputs)
-            raise ExportError(
-                f"`{_layer(op.output)}` joins {sizes} channels: in C all but "
-                f"the last must be multiples of 32. {_OR_TFLITE}"
-            )
         self._hold(op.output)
         words = 2 * packing.groups_for(op.output.shape[-1])
         positions = math.prod(op.output.shape[:-1])
         places, first = [], 0
         for tensor in op.inputs:
             own = 2 * packing.groups_for(tensor.shape[-1])
-            places.append(Placement(1, positions, own, first, words, 0))
-            first += own
+            group, shift = divmod(first, 32)
+            places.append(
+                Placement(1, positions, own, 2 * group, shift, words, 0)
+            )
+            first += tensor.shape[-1]
         self._place(op, places)
 
     def _spread(self, op: SimpleOp) -> None:
@@ -314,6 +313,7 @@ class _Caller:
                     width,
                     words,
                     (top * row + left) * words,
+                    0,
                     right * words,
                     down * row * words,
                 )

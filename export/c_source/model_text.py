@@ -261,12 +261,7 @@ int {self.name}_init(void* arena, size_t arena_bytes) {{
 
     def _place_text(self, call: Call) -> str:
         held = self.calls.held[call.output]
-        text = ""
-        placed = sum(p.height * p.width * p.words for p in call.places)
-        if placed < held.words:
-            text += _wrapped(
-                "  clear(", [str(held.words), self._value(call.output)]
-            )
+        text = _wrapped("  clear(", [str(held.words), self._value(call.output)])
         offset = self.layout.arena.offsets[call.output] // ALIGNMENT
         for source, place in zip(call.inputs, call.places, strict=True):
             text += _wrapped(
@@ -278,6 +273,7 @@ int {self.name}_init(void* arena, size_t arena_bytes) {{
                     str(place.words),
                     str(place.column_step),
                     str(place.row_step),
+                    str(place.shift),
                     _words(offset + place.first),
                 ],
             )
@@ -349,14 +345,22 @@ static void clear(size_t count, uint32_t* words) {
 }
 """,
     "  place(": """\
-/* Copies the positions of an image into a larger one. */
+/* Copies the positions of an image into a larger one that was cleared, their
+ * channels `shift` bits further. */
 static void place(const uint32_t* from, size_t height, size_t width,
                   size_t words, size_t column_step, size_t row_step,
-                  uint32_t* to) {
+                  uint32_t shift, uint32_t* to) {
   for (size_t y = 0; y < height; ++y) {
     for (size_t x = 0; x < width; ++x) {
       uint32_t* const position = to + y * row_step + x * column_step;
-      for (size_t i = 0; i < words; ++i) position[i] = *from++;
+      for (size_t i = 0; i < words; ++i) {
+        const uint32_t bits = *from++;
+        /* The rest goes to the same plane of the next group, if there is one:
+         * there are no bits beyond the last channel. */
+        const uint32_t rest = shift == 0 ? 0 : bits >> (32 - shift);
+        position[i] |= bits << shift;
+        if (rest != 0) position[i + 2] |= rest;
+      }
     }
   }
 }

@@ -261,6 +261,60 @@ def test_compiles_for_microcontrollers(core, make, tmp_path):
     assert not {name for kind, name in symbols if kind in "BCDS"}
 
 
+# A start of a program with semihosting on a board: the vectors.
+START = """
+extern void _start(void);
+__attribute__((section(".vectors"), used))
+static void (*const vectors[])(void) = {(void (*)(void))0x20400000, _start};
+"""
+LAYOUT = [
+    f"-Wl,--section-start={section}={address}"
+    for section, address in (
+        (".vectors", "0"),
+        (".init", "0x100"),
+        (".text", "0x1000"),
+        (".data", "0x20000000"),
+    )
+]
+
+
+@pytest.mark.parametrize("core", ["m0plus", "m3"])
+@pytest.mark.parametrize("make", [nets.mnist, nets.branching])
+def test_runs_on_an_emulated_board(core, make, tmp_path):
+    prefix, flags = CROSS[core]
+    need(f"{prefix}gcc", "qemu-system-arm")
+    model = make(6)
+    program = fusion.fuse(model)
+    source = c_source.generate(program)
+    source.write(tmp_path)
+    (tmp_path / "start.c").write_text(START)
+    names = [name for name in source.files if name.endswith(".c")]
+    subprocess.run(
+        [f"{prefix}gcc", *flags, "-std=c99", "-O2", "-Iinclude", *LAYOUT]
+        + ["--specs=rdimon.specs", *names, "start.c", "-o", "model.elf"],
+        cwd=tmp_path,
+        check=True,
+        timeout=300,
+    )
+    x = nets.images(model, 1, 6)
+    board = "-M mps2-an385 -nographic -monitor none -serial none".split()
+    printed = subprocess.run(
+        ["qemu-system-arm", *board, "-kernel", str(tmp_path / "model.elf")]
+        + ["-semihosting-config", "enable=on,target=native"],
+        input=x.tobytes(),
+        capture_output=True,
+        check=True,
+        timeout=120,
+    ).stdout.decode()
+    rows = [line.split() for line in printed.splitlines()]
+    result = reference.run(program, x)
+    assert [int(row[0]) for row in rows] == integers(program, result)[
+        0
+    ].tolist()
+    scores = np.array([row[1] for row in rows], np.float32)
+    assert (scores == result.output[0]).all()
+
+
 def test_kernels_that_are_not_needed_are_not_there():
     files = c_source.generate(fusion.fuse(nets.dense_only(0))).files
     assert "src/gxnor_conv2d_s8_t2.c" in files

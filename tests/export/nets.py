@@ -432,7 +432,7 @@ def branching(seed: int) -> keras.Model:
     depthwise = gxnor_tf.DiscreteDepthwiseConv2D(3, padding="same")
     b = _act()(_norm()(depthwise(a)))
     c = _block(layers.Concatenate()([a, b]), 7, 1)
-    x = layers.Concatenate()([b, a, layers.MaxPooling2D(1)(c)])
+    x = layers.Concatenate()([b, c, layers.MaxPooling2D(1)(c), a, c, c])
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
     y = layers.ZeroPadding2D(1)(x)
     x = layers.ZeroPadding2D(((0, 2), (1, 1)))(x)
