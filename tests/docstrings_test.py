@@ -41,6 +41,7 @@ WITH_EXAMPLE = [
     "gxnor_tf.summary",
     "gxnor_tf.transitions.transition",
     "export.conversion.convert",
+    "export.conversion.convert_to_c",
 ]
 
 

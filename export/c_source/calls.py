@@ -387,7 +387,7 @@ class _Caller:
         held = self._read(tensor, tensor.shape[-1], _layer(op.output))
         if held.name == INPUT:
             raise ExportError(
-                f"`{_layer(op.output)}` ({op.kind}) works on the int8 input, "
+                f"`{_layer(op.output)}` ({_kind(op)}) works on the int8 input, "
                 "which in C only a discrete layer can read. Put it behind the "
                 "first activation, or do it before the model."
             )
@@ -428,9 +428,13 @@ def _no_form(op: SimpleOp) -> ExportError:
         op.kind, "Put a DiscreteActivation behind every discrete layer."
     )
     return ExportError(
-        f"`{_layer(op.output)}` ({op.kind.replace('_', ' ')}) has no form in C "
+        f"`{_layer(op.output)}` ({_kind(op)}) has no form in C "
         f"source. {cure} {_OR_TFLITE}"
     )
+
+
+def _kind(op: SimpleOp) -> str:
+    return op.kind.replace("_", " ")
 
 
 def _layer(tensor: Tensor) -> str:

@@ -6,6 +6,7 @@ positions at a time, costs less memory and more time; the results are the same.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 from ..graph import ExportError
 from . import scratch
@@ -46,33 +47,49 @@ def lay_out(calls: Calls, limit: int | None = None) -> Layout:
     """
     values = _values(calls)
     sizes = [scratch.sizes(call.kernel, call.params) for call in calls.calls]
-    fastest = tuple(own[-1] for own in sizes)
     live = [live_bytes(values, step) for step in range(len(calls.calls))]
-    # Steps that need little besides their buffer keep a large one: what is
-    # lowered is the memory of the step that needs the most.
-    targets = {
+    smallest = _with_buffers(values, live, sizes, 0)
+    if limit is not None and smallest.arena_bytes > limit:
+        raise ExportError(
+            f"The model needs an arena of {smallest.arena_bytes} bytes at "
+            "least, even without the buffers that make it fast. Received: "
+            f"arena_limit={limit}. Use fewer channels or smaller images."
+        )
+    most = {
         have + aligned(size)
         for have, own in zip(live, sizes, strict=True)
         for size in own
     }
-    for target in sorted(targets, reverse=True):
-        chosen = tuple(
-            max((s for s in own if have + aligned(s) <= target), default=0)
-            for have, own in zip(live, sizes, strict=True)
-        )
-        buffers = [
-            Buffer(step, size, step, step)
-            for step, size in enumerate(chosen)
-            if size
-        ]
-        layout = Layout(plan([*values, *buffers]), chosen, fastest)
-        if limit is None or layout.arena_bytes <= limit:
-            return layout
-    # The last target was the smallest: the loop ended without any buffers.
-    raise ExportError(
-        f"The model needs an arena of {layout.arena_bytes} bytes at least, "
-        f"even without the buffers that make it fast. Received: arena_limit="
-        f"{limit}. Use fewer channels or smaller images."
+    for target in sorted(most, reverse=True):
+        if limit is None or target <= limit:
+            layout = _with_buffers(values, live, sizes, target)
+            if limit is None or layout.arena_bytes <= limit:
+                return layout
+    return smallest
+
+
+def _with_buffers(
+    values: Sequence[Buffer],
+    live: Sequence[int],
+    sizes: Sequence[Sequence[int]],
+    most: int,
+) -> Layout:
+    """The plan in which no step takes more, or none has a buffer.
+
+    Steps that need little besides their buffer keep a large one: what is
+    lowered is the memory of the steps that need the most.
+    """
+    chosen = tuple(
+        max((size for size in own if have + aligned(size) <= most), default=0)
+        for have, own in zip(live, sizes, strict=True)
+    )
+    buffers = [
+        Buffer(step, size, step, step)
+        for step, size in enumerate(chosen)
+        if size
+    ]
+    return Layout(
+        plan([*values, *buffers]), chosen, tuple(own[-1] for own in sizes)
     )
 
 

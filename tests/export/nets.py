@@ -452,6 +452,16 @@ def upsampling(seed: int) -> keras.Model:
     return randomise(keras.Model(inputs, _norm()(x)), seed)
 
 
+def mean_of_states(seed: int) -> keras.Model:
+    """A global average of states, as the sums that a net ends in."""
+    layers = keras.layers
+    layers_of_it = [_conv(40, 3, strides=2), _norm(), _act()]
+    layers_of_it += [layers.GlobalAveragePooling2D(), _norm()]
+    return randomise(
+        keras.Sequential([keras.Input((9, 11, 3)), *layers_of_it]), seed
+    )
+
+
 def flipped_states(seed: int) -> keras.Model:
     """Falling channels behind a pool, which leave as flattened states."""
     layers = keras.layers
@@ -496,6 +506,7 @@ PACKED = (
     mnist,
     branching,
     upsampling,
+    mean_of_states,
     flipped_states,
     normed_states,
 )
