@@ -105,18 +105,20 @@ def buffer_for(
 ) -> np.ndarray:
     """A buffer; two bytes behind it show overruns.
 
-    Of a kernel for packed inputs it has lists of so many positions.
+    That of a kernel for packed inputs has lists of so many positions, that of
+    others is the smaller the fewer these are.
     """
     size = ctypes.c_size_t()
     params = ctypes.byref(params_of(problem))
     if problem.packed:
         status = kernels.gxnor_conv2d_get_buffer_size(
-            params, positions, ctypes.byref(size)
+            params, max(positions, 1), ctypes.byref(size)
         )
     else:
         status = kernels.gxnor_conv2d_s8_get_buffer_size(
             params, ctypes.byref(size)
         )
+        size.value = size.value * min(positions, 3) // 3
     assert status == OK
     return np.full(size.value // 2 + 1, 0x5A5A, np.uint16)
 
@@ -134,7 +136,7 @@ def run(
         kernels: The library.
         problem: The problem.
         ternary: Whether the kernel has thresholds.
-        listed: Positions that a buffer of packed inputs covers; 0: no buffer.
+        listed: Positions that the buffer is for, 0 for none.
     """
     name = f"gxnor_conv2d_{'t2' if problem.packed else 's8'}_"
     name += "t2" if ternary else "s32"
@@ -144,7 +146,7 @@ def run(
     shape = problem.options.output_shape(problem.x.shape, packed=ternary)
     # A word behind the output shows whether the kernel writes beyond it.
     guarded = np.full(np.prod(shape) + 1, 0x5A5A5A5A, np.int32)
-    memory = buffer_for(kernels, problem, max(listed, 1))
+    memory = buffer_for(kernels, problem, listed)
     size = ctypes.c_size_t(memory.nbytes - 2)
     status = getattr(kernels, name)(
         ctypes.byref(params_of(problem)),

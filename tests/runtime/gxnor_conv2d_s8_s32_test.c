@@ -51,6 +51,18 @@ static void test_extremes(void) {
   free_problem(&p);
 }
 
+/* More taps than a buffer's events can be numbered for at a time. */
+static void test_large_depth(void) {
+  gxnor_conv2d_params params = default_params(20000, 3);
+  problem p;
+  params.input_height = 1;
+  params.input_width = 2;
+  params.kernel_height = params.kernel_width = 1;
+  p = make_problem(params, 128, 2);
+  check_output(&p);
+  free_problem(&p);
+}
+
 /* The largest sum of all: 128 * GXNOR_MAX_DEPTH is just below 2^31. */
 static void test_largest_depth(void) {
   gxnor_conv2d_params params = default_params(GXNOR_MAX_DEPTH, 1);
@@ -91,6 +103,7 @@ int main(void) {
   test_all_cases();
   test_first_layers();
   test_extremes();
+  test_large_depth();
   test_largest_depth();
   test_errors();
   return check_result();

@@ -47,6 +47,25 @@ static void test_first_layers(void) {
   }
 }
 
+/* A fully connected op on an image that is mostly background. */
+static void test_fully_connected(void) {
+  static const int8_t kBackgrounds[] = {-128, 0, 127};
+  for (size_t i = 0; i < sizeof kBackgrounds; ++i) {
+    gxnor_conv2d_params params = default_params(784, 40);
+    uint32_t state = 5;
+    problem p;
+    params.batches = 2;
+    params.input_height = params.input_width = 1;
+    params.kernel_height = params.kernel_width = 1;
+    p = make_problem(params, 128, (uint32_t)i);
+    for (size_t j = 0; j < count_inputs(&p); ++j) {
+      if (random_in(&state, 0, 4) > 0) p.input[j] = kBackgrounds[i];
+    }
+    check_output(&p);
+    free_problem(&p);
+  }
+}
+
 /* Equal thresholds: the output is +1 or -1, never 0. Some are at the ends of
  * their range, where the output is the same for all sums. */
 static void test_binary(void) {
@@ -92,21 +111,23 @@ static void test_known_values(void) {
 }
 
 /* The largest sums, the widest range of them, and thresholds at all ends, for
- * depths around those at which lanes of 16 bits are just enough. */
+ * depths around those at which lanes of 16 bits are just enough. One width is
+ * enough for blocks of positions, the other is not. */
 static void test_extremes(void) {
   static const int32_t kDepths[] = {1, 2, 125, 127, 128, 129, 200, 255, 256};
   for (size_t i = 0; i < sizeof kDepths / sizeof kDepths[0]; ++i) {
-    for (int32_t values = 0; values < 4; ++values) {
+    for (int32_t values = 0; values < 8; ++values) {
       gxnor_conv2d_params params = default_params(kDepths[i], 36);
       const int32_t depth = kDepths[i];
       problem p;
-      params.input_width = 20;
+      params.input_height = 2;
+      params.input_width = values % 2 == 0 ? 10 : 3;
       params.kernel_height = params.kernel_width = 1;
       p = make_problem(params, 128, (uint32_t)i);
       for (size_t j = 0; j < count_inputs(&p); ++j) {
         const int8_t extremes[] = {-128, 127, (int8_t)(j / 7 % 2 ? -128 : 127),
                                    (int8_t)(j % 2 ? -128 : 127)};
-        p.input[j] = extremes[values];
+        p.input[j] = extremes[values / 2];
       }
       for (int32_t o = 0; o < 36; ++o) {
         const int32_t ends[] = {
@@ -192,6 +213,7 @@ static void test_errors(void) {
 int main(void) {
   test_all_cases();
   test_first_layers();
+  test_fully_connected();
   test_binary();
   test_known_values();
   test_extremes();

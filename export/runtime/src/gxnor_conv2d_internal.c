@@ -18,6 +18,7 @@ static gxnor_status check(gxnor_conv2d_shape_of shape_of,
   call->input = input;
   call->weights = weights;
   call->thresholds = NULL;
+  call->scratch = NULL;
   return shape_of(params, &call->shape);
 }
 

@@ -20,6 +20,7 @@ typedef struct gxnor_conv2d_call {
   const void* input;
   const uint32_t* weights;
   const void* thresholds; /* NULL if the kernel has none. */
+  void* scratch; /* What a kernel keeps between positions, else NULL. */
 } gxnor_conv2d_call;
 
 /* gxnor_conv2d_get_shape, or its like for other ops. */

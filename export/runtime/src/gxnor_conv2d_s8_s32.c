@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor/conv2d.h"
+#include "gxnor_digits_internal.h"
 #include "gxnor_taps_internal.h"
 
 gxnor_status gxnor_conv2d_s8_s32(const gxnor_conv2d_params* params,
@@ -14,8 +15,12 @@ gxnor_status gxnor_conv2d_s8_s32(const gxnor_conv2d_params* params,
   if (buffer == NULL) buffer_size = 0;
   if (gxnor_taps_make_plan(params, &call.shape, buffer_size, &plan)) {
     gxnor_taps_write_s32(&call, &plan, buffer, output);
-  } else {
-    gxnor_conv2d_write_s32(&call, gxnor_conv2d_accumulate_s8, output);
+    return GXNOR_OK;
   }
+  call.scratch = gxnor_digits_set_up(&call.shape, buffer, buffer_size);
+  gxnor_conv2d_write_s32(&call,
+                         call.scratch != NULL ? gxnor_digits_accumulate
+                                              : gxnor_conv2d_accumulate_s8,
+                         output);
   return GXNOR_OK;
 }

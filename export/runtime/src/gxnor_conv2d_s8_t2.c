@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor/conv2d.h"
+#include "gxnor_digits_internal.h"
 #include "gxnor_taps_internal.h"
 
 static void compare(const gxnor_conv2d_call* call,
@@ -10,7 +11,11 @@ static void compare(const gxnor_conv2d_call* call,
   const int32_t* threshold = call->thresholds;
   int32_t sums[GXNOR_LANES];
   threshold += 2 * (size_t)first;
-  gxnor_conv2d_accumulate_s8(call, position, sums);
+  if (call->scratch != NULL) {
+    gxnor_digits_accumulate(call, position, sums);
+  } else {
+    gxnor_conv2d_accumulate_s8(call, position, sums);
+  }
   pair[0] = 0;
   pair[1] = 0;
   for (int32_t lane = 0; lane < lanes; ++lane) {
@@ -35,8 +40,9 @@ gxnor_status gxnor_conv2d_s8_t2(const gxnor_conv2d_params* params,
   if (buffer == NULL) buffer_size = 0;
   if (gxnor_taps_make_plan(params, &call.shape, buffer_size, &plan)) {
     gxnor_taps_write_t2(&call, &plan, buffer, output);
-  } else {
-    gxnor_conv2d_write_t2(&call, compare, output);
+    return GXNOR_OK;
   }
+  call.scratch = gxnor_digits_set_up(&call.shape, buffer, buffer_size);
+  gxnor_conv2d_write_t2(&call, compare, output);
   return GXNOR_OK;
 }

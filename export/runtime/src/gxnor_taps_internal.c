@@ -35,38 +35,36 @@ static size_t list_bytes(int32_t lanes, int32_t depth) {
   return (size_t)lanes * sizeof(gxnor_taps_lane) + offsets * sizeof(uint16_t);
 }
 
-/* Plans for so many channels; 0 if there is no room for a block. */
+/* Plans for so many channels; 0 if there is no room for a block. Offsets of
+ * taps have 16 bits, which bounds all products below. */
 static int plan_lanes(const gxnor_conv2d_params* p,
                       const gxnor_conv2d_shape* shape, size_t buffer_size,
                       int32_t lanes, gxnor_taps_plan* plan) {
   const size_t lists =
       list_bytes(least(lanes, p->output_channels), shape->depth);
-  /* In 64 bits: products of parameters. */
   const int64_t across = (int64_t)(p->kernel_width - 1) * p->dilation_width;
-  const int64_t extent = (int64_t)(p->kernel_height - 1) * p->dilation_height;
-  const int64_t whole = ((int64_t)shape->conv_width + 7) / 8 * 8;
-  int64_t column, positions, room;
-  /* Offsets of taps have 16 bits. */
-  if (buffer_size < lists || across > UINT16_MAX || extent > UINT16_MAX) {
-    return 0;
-  }
-  room = buffer_size - lists < INT32_MAX ? (int64_t)(buffer_size - lists)
-                                         : INT32_MAX;
+  const int64_t down = (int64_t)(p->kernel_height - 1) * p->dilation_height;
+  int32_t room, position_bytes, more, positions;
+  if (buffer_size < lists || across > UINT16_MAX || down > UINT16_MAX) return 0;
+  buffer_size -= lists;
+  room = buffer_size < INT32_MAX ? (int32_t)buffer_size : INT32_MAX;
+  more = reach(p) / 2 * 2;
   plan->lanes = lanes;
-  plan->extent = (int32_t)extent + 1;
+  plan->extent = (int32_t)down + 1;
   plan->phases = least(p->stride_width, (int32_t)across + 1);
   plan->copies = reach(p) > 0 ? 2 : 1;
-  /* Bytes of a position in a row. */
-  column = (int64_t)p->input_channels * plan->phases * plan->copies * 2;
-  positions = (room < UINT16_MAX ? room : UINT16_MAX) / plan->extent / column -
-              reach(p) / 2 * 2;
-  if (positions > whole) positions = whole;
+  position_bytes = 2 * p->input_channels * plan->phases * plan->copies;
+  positions = least(room, UINT16_MAX) / plan->extent / position_bytes - more;
+  positions = positions / GXNOR_TAPS_BLOCK * GXNOR_TAPS_BLOCK;
   if (positions < GXNOR_TAPS_BLOCK) return 0;
-  plan->positions = (int32_t)positions / 8 * 8;
-  plan->words = (plan->positions + reach(p) / 2 * 2) / 2;
-  plan->row_words =
-      plan->words * p->input_channels * plan->phases * plan->copies;
-  plan->rows = (int32_t)(room / (4 * (int64_t)plan->row_words));
+  if (positions > shape->conv_width) {
+    positions = (shape->conv_width + GXNOR_TAPS_BLOCK - 1) / GXNOR_TAPS_BLOCK *
+                GXNOR_TAPS_BLOCK;
+  }
+  plan->positions = positions;
+  plan->words = (positions + more) / 2;
+  plan->row_words = (positions + more) * position_bytes / 4;
+  plan->rows = room / (4 * plan->row_words);
   return 1;
 }
 
@@ -164,16 +162,15 @@ void gxnor_taps_list(const gxnor_conv2d_call* call, int32_t group,
   const uint32_t* const records = gxnor_conv2d_group_records(call, group);
   const size_t channel = (size_t)group * GXNOR_LANES + (size_t)first;
   const int32_t* thresholds = call->thresholds;
-  if (thresholds != NULL) thresholds += 2 * channel;
+  const int by_sign =
+      thresholds != NULL && call->shape.depth <= GXNOR_TAPS_MAX_SIGN_DEPTH;
+  if (by_sign) thresholds += 2 * channel;
   for (int32_t i = 0; i < count; ++i) {
     gxnor_taps_lane* const listed = taps->lanes + i;
     list_lane(records, call->shape.depth, first + i, taps->offsets,
               taps->lists + i * call->shape.depth, listed);
-    if (thresholds != NULL) {
-      set_thresholds(thresholds + 2 * i, listed);
-    } else {
-      listed->start = TOPS;
-    }
+    listed->start = TOPS;
+    if (by_sign) set_thresholds(thresholds + 2 * i, listed);
   }
 }
 
@@ -259,17 +256,25 @@ typedef struct quad {
   uint32_t a, b, c, d;
 } quad;
 
-/* Adds or subtracts the words of a tap: `op` is + or -. */
-#if !defined(__arm__) || !defined(__GNUC__)
-#define TAKE(op, words, sum)        \
-  do {                              \
-    (sum).a = (sum).a op(words)[0]; \
-    (sum).b = (sum).b op(words)[1]; \
-    (sum).c = (sum).c op(words)[2]; \
-    (sum).d = (sum).d op(words)[3]; \
+/* Adds or subtracts the words of a tap: `op` is + or -. Compilers do not load
+ * several words by one instruction unless told so. */
+#if defined(__arm__) && defined(__GNUC__) && defined(__thumb2__)
+#define TAKE(op, words, sum)                                              \
+  do {                                                                    \
+    register uint32_t x0 __asm__("r0");                                   \
+    register uint32_t x1 __asm__("r1");                                   \
+    register uint32_t x2 __asm__("r2");                                   \
+    register uint32_t x3 __asm__("r3");                                   \
+    __asm__ volatile("ldmia %4, {%0, %1, %2, %3}"                         \
+                     : "=r"(x0), "=r"(x1), "=r"(x2), "=r"(x3)             \
+                     : "r"(words), "m"(*(const uint32_t (*)[4])(words))); \
+    (sum).a = (sum).a op x0;                                              \
+    (sum).b = (sum).b op x1;                                              \
+    (sum).c = (sum).c op x2;                                              \
+    (sum).d = (sum).d op x3;                                              \
   } while (0)
-#elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
-/* Compilers make no LDM; there are registers for two words at a time. */
+#elif defined(__arm__) && defined(__GNUC__) && defined(__thumb__)
+/* Has registers for two words only. */
 #define LOAD_TWO(words, x0, x1)             \
   __asm__("ldmia %0!, {%1, %2}"             \
           : "+l"(words), "=r"(x0), "=r"(x1) \
@@ -286,21 +291,12 @@ typedef struct quad {
     (sum).d = (sum).d op x1;            \
   } while (0)
 #else
-/* Compilers make no LDM, nor do they keep it and the additions together. */
-#define INSTRUCTION_ "%"
-#define TAKE(op, words, sum)                                              \
-  do {                                                                    \
-    register uint32_t x0 __asm__("r0");                                   \
-    register uint32_t x1 __asm__("r1");                                   \
-    register uint32_t x2 __asm__("r2");                                   \
-    register uint32_t x3 __asm__("r3");                                   \
-    __asm__ volatile("ldmia %4, {%0, %1, %2, %3}"                         \
-                     : "=r"(x0), "=r"(x1), "=r"(x2), "=r"(x3)             \
-                     : "r"(words), "m"(*(const uint32_t (*)[4])(words))); \
-    (sum).a = (sum).a op x0;                                              \
-    (sum).b = (sum).b op x1;                                              \
-    (sum).c = (sum).c op x2;                                              \
-    (sum).d = (sum).d op x3;                                              \
+#define TAKE(op, words, sum)        \
+  do {                              \
+    (sum).a = (sum).a op(words)[0]; \
+    (sum).b = (sum).b op(words)[1]; \
+    (sum).c = (sum).c op(words)[2]; \
+    (sum).d = (sum).d op(words)[3]; \
   } while (0)
 #endif
 

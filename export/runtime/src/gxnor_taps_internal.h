@@ -17,10 +17,13 @@
 /* Positions of the convolution that are summed together. */
 #define GXNOR_TAPS_BLOCK 8
 
+/* Sums are in [-128 * depth, 128 * depth] and have to fit a lane. */
+#define GXNOR_TAPS_MAX_DEPTH 255
+
 /* With n taps that are not 0 the sums of a channel are in [low, low + 255 n],
  * and thresholds matter in [low, low + 255 n + 1] only. A sum less a threshold
- * thus fits a lane if 255 n + 1 <= 2^15. */
-#define GXNOR_TAPS_MAX_DEPTH 128
+ * thus fits a lane if 255 n + 1 <= 2^15; then the comparison is its sign. */
+#define GXNOR_TAPS_MAX_SIGN_DEPTH 128
 
 /* What is kept in the buffer. */
 typedef struct gxnor_taps_plan {
@@ -69,9 +72,10 @@ void gxnor_taps_set_up(const gxnor_conv2d_call* call,
                        const gxnor_taps_plan* plan, void* buffer,
                        gxnor_taps* taps);
 
-/* Lists the taps of `count` channels of a group from lane `first` on. With
- * thresholds, sums start such that bit 15 of a lane tells sum >= high, and
- * after the gap is added, sum >= low; else from 0. */
+/* Lists the taps of `count` channels of a group from lane `first` on. Sums
+ * start from 2^15. If there are thresholds, and the depth is at most
+ * GXNOR_TAPS_MAX_SIGN_DEPTH, they start from 2^15 less the high one: bit 15 of
+ * a lane tells sum >= high and, after the gap is added, sum >= low. */
 void gxnor_taps_list(const gxnor_conv2d_call* call, int32_t group,
                      int32_t first, int32_t count, gxnor_taps* taps);
 

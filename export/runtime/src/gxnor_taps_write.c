@@ -59,6 +59,50 @@ static void compare(const uint32_t* sums, const gxnor_taps_lane* lanes,
   low[1] = low1 >> (GATHERED - count);
 }
 
+/* The sum of one position. */
+static int32_t read_sum(const uint32_t* sums, int32_t position) {
+  const uint32_t word = sums[position / 2];
+  return (int32_t)(position % 2 == 0 ? word & 0xFFFFu : word >> 16) - 0x8000;
+}
+
+/* Does the same by reading the sums. */
+static void compare_sums(const uint32_t* sums, const int32_t* thresholds,
+                         int32_t count, uint32_t high[WORDS],
+                         uint32_t low[WORDS]) {
+  for (int32_t i = 0; i < GXNOR_TAPS_BLOCK; ++i) {
+    const int32_t shift = i % 2 * GATHERED;
+    uint32_t high_bits = 0;
+    uint32_t low_bits = 0;
+    for (int32_t lane = 0; lane < count; ++lane) {
+      const int32_t sum = read_sum(sums + WORDS * lane, i);
+      high_bits |= (uint32_t)(sum >= thresholds[2 * lane]) << lane;
+      low_bits |= (uint32_t)(sum >= thresholds[2 * lane + 1]) << lane;
+    }
+    high[i / 2] = (shift == 0 ? 0 : high[i / 2]) | high_bits << shift;
+    low[i / 2] = (shift == 0 ? 0 : low[i / 2]) | low_bits << shift;
+  }
+}
+
+/* Compares the sums of the listed channels from `lane` on, up to 16. */
+static void compare_lanes(const listed* l, const uint32_t* rows, int32_t lane,
+                          comparisons* found) {
+  const gxnor_taps_lane* const lanes = l->taps->lanes + lane;
+  const int32_t count = least(l->count - lane, GATHERED);
+  uint32_t* const high = found->high[lane / GATHERED];
+  uint32_t* const low = found->low[lane / GATHERED];
+  uint32_t sums[GATHERED * WORDS];
+  gxnor_taps_sum(l->call, l->taps, rows, lane, count, sums);
+  if (l->call->shape.depth <= GXNOR_TAPS_MAX_SIGN_DEPTH) {
+    compare(sums, lanes, count, high, low);
+    compare(sums + 2, lanes, count, high + 2, low + 2);
+  } else {
+    const size_t channel =
+        (size_t)l->group * GXNOR_LANES + (size_t)(l->first + lane);
+    const int32_t* const thresholds = l->call->thresholds;
+    compare_sums(sums, thresholds + 2 * channel, count, high, low);
+  }
+}
+
 /* Joins the lanes of one position. */
 static uint32_t join(uint32_t halves[2][WORDS], int32_t position) {
   const uint32_t first = halves[0][position / 2];
@@ -100,14 +144,7 @@ static void write_block_t2(const listed* l, const uint32_t* rows,
     for (int32_t i = 0; i < WORDS; ++i) found.high[1][i] = found.low[1][i] = 0;
   }
   for (int32_t lane = 0; lane < l->count; lane += GATHERED) {
-    const gxnor_taps_lane* const lanes = l->taps->lanes + lane;
-    const int32_t count = least(l->count - lane, GATHERED);
-    uint32_t* const high = found.high[lane / GATHERED];
-    uint32_t* const low = found.low[lane / GATHERED];
-    uint32_t sums[GATHERED * WORDS];
-    gxnor_taps_sum(l->call, l->taps, rows, lane, count, sums);
-    compare(sums, lanes, count, high, low);
-    compare(sums + 2, lanes, count, high + 2, low + 2);
+    compare_lanes(l, rows, lane, &found);
   }
   for (int32_t i = 0; i < GXNOR_TAPS_BLOCK; ++i) {
     pairs[i][0] = join(found.high, i) << l->first;
@@ -147,8 +184,7 @@ static void write_block_s32(const listed* l, const uint32_t* rows,
     int32_t* to = output;
     gxnor_taps_sum(l->call, l->taps, rows, lane, 1, sums);
     for (int32_t i = 0; i < end - at->x; ++i, to += channels) {
-      const uint32_t lane_sum = sums[i / 2] >> (i % 2 * 16) & 0xFFFFu;
-      *to = (int32_t)lane_sum - 0x8000;
+      *to = read_sum(sums, i);
     }
   }
 }
