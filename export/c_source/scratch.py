@@ -17,11 +17,18 @@ _MOST = 2**16 - 1
 _LEAST_PLANES = 6
 
 # Of the lists of taps for int8 inputs.
-_MOST_TAPS = 128
+_MOST_TAPS = 255
 _LEAST_WIDTH = 4
 _BLOCK = 8
 _LANES = 32
 _LANE_BYTES = 12
+
+# Of the lists of digits of int8 inputs: 16 lists, each filled up to eights.
+_LEAST_DEPTH = 16
+_LEAST_PART = 32
+_DIGITS = 4
+_FILLING = 16 * 7
+_HEAD_BYTES = 88
 
 
 def sizes(kernel: str, params: Mapping[str, int]) -> list[int]:
@@ -34,7 +41,14 @@ def sizes(kernel: str, params: Mapping[str, int]) -> list[int]:
     if kernel.startswith("gxnor_conv2d_t2"):
         return [0, *_list_sizes(params)]
     if kernel.startswith("gxnor_conv2d_s8"):
-        return [0, *_tap_sizes(params)]
+        by_taps = _tap_sizes(params)
+        # Lists of digits are what a buffer too small for those of taps takes.
+        by_digits = [
+            size
+            for size in _digit_sizes(params)
+            if not by_taps or size < by_taps[0]
+        ]
+        return [0, *by_digits, *by_taps]
     return [0]
 
 
@@ -46,7 +60,7 @@ def _list_sizes(params: Mapping[str, int]) -> list[int]:
     """
     rows, taps = params["kernel_height"], params["kernel_width"]
     channels, stride = params["input_channels"], params["stride_width"]
-    depth = rows * taps * channels
+    depth = _depth(params)
     if taps > 1 and params["dilation_width"] > 1:
         return []
     if planes_for(depth) < _LEAST_PLANES:
@@ -69,8 +83,7 @@ def _tap_sizes(params: Mapping[str, int]) -> list[int]:
     input as the kernel covers, for 8, 16, ... positions, 16 bits an input; and
     for the odd columns of the kernel once more.
     """
-    depth = params["input_channels"]
-    depth *= params["kernel_height"] * params["kernel_width"]
+    depth = _depth(params)
     width, stride = conv_width(params), params["stride_width"]
     across = (params["kernel_width"] - 1) * params["dilation_width"]
     down = (params["kernel_height"] - 1) * params["dilation_height"]
@@ -91,6 +104,27 @@ def _tap_sizes(params: Mapping[str, int]) -> list[int]:
             found.add(lists + inputs)
             lanes //= 2
     return sorted(found)
+
+
+def _digit_sizes(params: Mapping[str, int]) -> list[int]:
+    """Bytes of the lists of the digits of all inputs of a sum, or of a part.
+
+    A list has 16 bits for each digit that is not 0, 4 of an input at most.
+    """
+    depth = _depth(params)
+    if not _LEAST_DEPTH <= depth <= _MOST:
+        return []
+    found = set()
+    for parts in range(1, max(depth // _LEAST_PART, 1) + 1):
+        listed = min(-(-depth // parts), (_MOST - _FILLING) // _DIGITS)
+        found.add(_HEAD_BYTES + 2 * (_FILLING + _DIGITS * listed))
+    return sorted(found)
+
+
+def _depth(params: Mapping[str, int]) -> int:
+    """Products of one sum."""
+    taps = params["kernel_height"] * params["kernel_width"]
+    return taps * params["input_channels"]
 
 
 def conv_width(params: Mapping[str, int]) -> int:

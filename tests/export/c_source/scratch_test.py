@@ -34,6 +34,9 @@ def as_dict(params: ctypes.Structure) -> dict[str, int]:
     return {name: getattr(params, name) for name, *_ in params._fields_}
 
 
+WIDTHS = st.sampled_from([1, 7, 8, 30, 200])
+
+
 @given(helpers.problems(), st.sampled_from([1, 8, 300, 9000, 70000]))
 def test_lists_of_packed_inputs(
     kernels: ctypes.CDLL, problem: helpers.Problem, channels: int
@@ -53,11 +56,17 @@ def test_lists_of_packed_inputs(
     assert scratch.sizes("gxnor_conv2d_t2_s32", as_dict(params)) == found
 
 
-@given(helpers.problems())
+@given(
+    helpers.problems(),
+    st.sampled_from([1, 3, 28, 40, 300, 9000, 70000]),
+    WIDTHS,
+)
 def test_buffers_of_int8_inputs(
-    kernels: ctypes.CDLL, problem: helpers.Problem
+    kernels: ctypes.CDLL, problem: helpers.Problem, channels: int, width: int
 ) -> None:
     params = params_of(problem)
+    params.input_channels = channels
+    params.input_width = max(width, params.input_width)
     size = ctypes.c_size_t()
     status = kernels.gxnor_conv2d_s8_get_buffer_size(
         ctypes.byref(params), ctypes.byref(size)
