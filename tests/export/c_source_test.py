@@ -12,12 +12,20 @@ import numpy.typing as npt
 import pytest
 
 import gxnor_tf
-from export import ExportError, c_source, convert_to_c, fusion, reference
+from export import (
+    ExportError,
+    c_source,
+    convert_to_c,
+    delegate,
+    fusion,
+    reference,
+)
 from export.c_source import CSource
 from export.program import Program
 from tests.export import nets
 from tests.export.compilers import host_compiler, need
 
+RUNTIME = delegate.get_include().parent
 RUN_MODEL = pathlib.Path(__file__).parents[1] / "runtime" / "run_model.c"
 FLAGS = (
     "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wvla -Werror"
@@ -106,26 +114,52 @@ class Built:
         return rows["result"], rows["scores"] if self.has_scores else None
 
 
-def build(
-    program: Program,
-    folder: pathlib.Path,
-    arena_limit: int | None = None,
-    flags: list[str] = SANITIZE,
-) -> Built:
-    source = c_source.generate(program, arena_limit=arena_limit)
-    source.write(folder)
-    built = Built(program, source, folder / "run_model")
-    sources = [name for name in source.files if name.endswith(".c")]
-    sources.remove("main.c")
-    subprocess.run(
-        [*host_compiler(), *FLAGS, *flags, f"-DHAS_SCORES={built.has_scores:d}"]
-        + [f"-DRESULT={'int8_t' if built.gives_states else 'int32_t'}"]
-        + ["-I.", "-Iinclude", str(RUN_MODEL), *sources, "-o", "run_model"],
-        cwd=folder,
-        check=True,
-        timeout=300,
-    )
-    return built
+class Builder:
+    """Builds models with some compiler flags; their kernels only once."""
+
+    def __init__(self, flags: list[str], folder: pathlib.Path) -> None:
+        self._command = [*host_compiler(), *FLAGS, *flags]
+        self._library = folder / "libgxnor.a"
+        compile_all = [*self._command, f"-I{RUNTIME / 'include'}", "-c"]
+        sources = map(str, sorted((RUNTIME / "src").rglob("*.c")))
+        run([*compile_all, *sources], folder)
+        objects = map(str, folder.glob("*.o"))
+        run(["ar", "rc", str(self._library), *objects], folder)
+
+    def build(
+        self,
+        program: Program,
+        folder: pathlib.Path,
+        arena_limit: int | None = None,
+    ) -> Built:
+        """Builds a program's model in a folder."""
+        source = c_source.generate(program, arena_limit=arena_limit)
+        source.write(folder)
+        built = Built(program, source, folder / "run_model")
+        run(
+            [*self._command, f"-DHAS_SCORES={built.has_scores:d}"]
+            + [f"-DRESULT={'int8_t' if built.gives_states else 'int32_t'}"]
+            + ["-I.", "-Iinclude", str(RUN_MODEL), "model.c"]
+            + [str(self._library), "-o", "run_model"],
+            folder,
+        )
+        return built
+
+
+def run(command: list[str], folder: pathlib.Path) -> None:
+    subprocess.run(command, cwd=folder, check=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    """Programs that see every wrong access to memory."""
+    return Builder(SANITIZE, tmp_path_factory.mktemp("sanitized"))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    """Programs with guards around the memory."""
+    return Builder(["-O2"], tmp_path_factory.mktemp("plain"))
 
 
 def integers(
@@ -154,18 +188,18 @@ def assert_equals_reference(built: Built, x: npt.NDArray[np.int8]) -> None:
 
 
 @pytest.mark.parametrize("make", nets.PACKED)
-def test_generated_model_is_the_reference(make, tmp_path):
+def test_generated_model_is_the_reference(make, sanitized, tmp_path):
     model = make(3)
-    built = build(fusion.fuse(model), tmp_path)
+    built = sanitized.build(fusion.fuse(model), tmp_path)
     x = nets.images(model, 10, 3)
     x[0] = 0
     assert_equals_reference(built, x)
 
 
 @pytest.mark.parametrize("make", [m for m in nets.PACKED if m not in nets.ALL])
-def test_generated_model_is_keras(make, tmp_path):
+def test_generated_model_is_keras(make, plain, tmp_path):
     model = make(4)
-    built = build(fusion.fuse(model), tmp_path, flags=["-O2"])
+    built = plain.build(fusion.fuse(model), tmp_path)
     x = nets.images(model, 5, 4)
     (output,) = keras.tree.flatten(
         model(x.astype(np.float32) * nets.INPUT_SCALE, training=False)
@@ -180,7 +214,7 @@ def test_generated_model_is_keras(make, tmp_path):
 
 
 @pytest.mark.parametrize("make", [nets.mnist, nets.branching])
-def test_less_memory_gives_the_same(make, tmp_path):
+def test_less_memory_gives_the_same(make, sanitized, plain, tmp_path):
     model = make(5)
     program = fusion.fuse(model)
     fastest = c_source.generate(program).arena_bytes
@@ -188,10 +222,10 @@ def test_less_memory_gives_the_same(make, tmp_path):
     assert smallest < fastest
     x = nets.images(model, 2, 5)
     for limit in (smallest, (smallest + fastest) // 2):
-        folder = tmp_path / str(limit)
-        built = build(program, folder, limit)
-        assert built.source.arena_bytes <= limit
-        assert_equals_reference(built, x)
+        for name, builder in (("sanitized", sanitized), ("plain", plain)):
+            built = builder.build(program, tmp_path / name, limit)
+            assert built.source.arena_bytes <= limit
+            assert_equals_reference(built, x)
     with pytest.raises(ExportError, match=f"{smallest} bytes at least"):
         c_source.generate(program, arena_limit=smallest - 1)
 
@@ -225,16 +259,18 @@ def test_fused_multiply_adds_change_nothing(tmp_path):
         pytest.skip("this processor has no fused multiply-add")
     model = nets.paper_like(0)
     flags = ["-O3", "-mfma", "-ffp-contract=fast"]
-    built = build(fusion.fuse(model), tmp_path, flags=flags)
+    (tmp_path / "kernels").mkdir()
+    builder = Builder(flags, tmp_path / "kernels")
+    built = builder.build(fusion.fuse(model), tmp_path / "model")
     assert_equals_reference(built, nets.images(model, 200, 0))
 
 
 @pytest.mark.parametrize("core", CROSS)
-@pytest.mark.parametrize("make", [nets.mnist, nets.branching])
-def test_compiles_for_microcontrollers(core, make, tmp_path):
+def test_compiles_for_microcontrollers(core, tmp_path):
     prefix, flags = CROSS[core]
     need(f"{prefix}gcc", f"{prefix}nm")
-    source = c_source.generate(fusion.fuse(make(0)))
+    # A net with most kernels and all functions of the model's own.
+    source = c_source.generate(fusion.fuse(nets.branching(0)))
     source.write(tmp_path)
     names = [name for name in source.files if name.endswith(".c")]
     subprocess.run(
@@ -278,8 +314,9 @@ LAYOUT = [
 ]
 
 
-@pytest.mark.parametrize("core", ["m0plus", "m3"])
-@pytest.mark.parametrize("make", [nets.mnist, nets.branching])
+@pytest.mark.parametrize(
+    ("core", "make"), [("m0plus", nets.branching), ("m3", nets.mnist)]
+)
 def test_runs_on_an_emulated_board(core, make, tmp_path):
     prefix, flags = CROSS[core]
     need(f"{prefix}gcc", "qemu-system-arm")
@@ -318,7 +355,8 @@ def test_runs_on_an_emulated_board(core, make, tmp_path):
 def test_kernels_that_are_not_needed_are_not_there():
     files = c_source.generate(fusion.fuse(nets.dense_only(0))).files
     assert "src/gxnor_conv2d_s8_t2.c" in files
-    assert not [name for name in files if "pool" in name or "pack" in name]
+    assert not [name for name in files if "max_pool" in name]
+    assert not [name for name in files if "pack" in name]
     files = c_source.generate(fusion.fuse(nets.branching(0))).files
     assert "src/gxnor_max_pool2d_t2.c" in files
     assert "include/gxnor/depthwise_conv2d.h" in files
@@ -408,7 +446,7 @@ def test_same_model_same_files():
     assert convert_to_c(model) == convert_to_c(model)
 
 
-def test_layer_names_cannot_break_the_source(tmp_path):
+def test_layer_names_cannot_break_the_source(sanitized, tmp_path):
     names = ["*\n??; x", "gxnor_conv2d", "a-1", "a_1", "слой", "words"]
     layers = []
     for name in names:
@@ -417,7 +455,7 @@ def test_layer_names_cannot_break_the_source(tmp_path):
             gxnor_tf.DiscreteActivation(),
         ]
     model = keras.Sequential([keras.Input((9,)), *layers[:-1]])
-    built = build(fusion.fuse(nets.randomise(model, 0)), tmp_path)
+    built = sanitized.build(fusion.fuse(nets.randomise(model, 0)), tmp_path)
     assert_equals_reference(built, nets.images(model, 3, 0))
     assert [row.layer for row in built.source.rows] == names
 
