@@ -40,15 +40,27 @@ static void test_first_layers(void) {
   }
 }
 
+/* The largest sums, for depths around those at which lanes of 16 bits are just
+ * enough. */
 static void test_extremes(void) {
-  problem p = make_problem(default_params(40, 2), 128, 1);
-  memset(p.input, -128, count_inputs(&p));
-  memset(p.weights, 1, (size_t)p.shape.depth);
-  memset(p.weights + p.shape.depth, -1, (size_t)p.shape.depth);
-  check_output(&p);
-  CHECK_EQ(p.sums[0], -128 * p.shape.depth);
-  CHECK_EQ(p.sums[1], 128 * p.shape.depth);
-  free_problem(&p);
+  static const int32_t kDepths[] = {1, 128, 255, 256, 257, 784};
+  static const int8_t kInputs[] = {-128, 127, 85, -85};
+  for (size_t i = 0; i < sizeof kDepths / sizeof kDepths[0]; ++i) {
+    for (size_t j = 0; j < 2 * sizeof kInputs; ++j) {
+      gxnor_conv2d_params params = default_params(kDepths[i], 2);
+      problem p;
+      params.input_width = j % 2 == 0 ? 9 : 2;
+      params.kernel_height = params.kernel_width = 1;
+      p = make_problem(params, 128, 1);
+      memset(p.input, kInputs[j / 2], count_inputs(&p));
+      memset(p.weights, 1, (size_t)kDepths[i]);
+      memset(p.weights + kDepths[i], -1, (size_t)kDepths[i]);
+      check_output(&p);
+      CHECK_EQ(p.sums[0], kInputs[j / 2] * kDepths[i]);
+      CHECK_EQ(p.sums[1], -kInputs[j / 2] * kDepths[i]);
+      free_problem(&p);
+    }
+  }
 }
 
 /* More taps than a buffer's events can be numbered for at a time. */

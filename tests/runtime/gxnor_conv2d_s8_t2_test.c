@@ -47,21 +47,46 @@ static void test_first_layers(void) {
   }
 }
 
-/* A fully connected op on an image that is mostly background. */
+static gxnor_conv2d_params fully_connected(int32_t depth, int32_t channels) {
+  gxnor_conv2d_params params = default_params(depth, channels);
+  params.input_height = params.input_width = 1;
+  params.kernel_height = params.kernel_width = 1;
+  return params;
+}
+
+/* Images that are mostly background. */
 static void test_fully_connected(void) {
   static const int8_t kBackgrounds[] = {-128, 0, 127};
   for (size_t i = 0; i < sizeof kBackgrounds; ++i) {
-    gxnor_conv2d_params params = default_params(784, 40);
+    gxnor_conv2d_params params = fully_connected(784, 40);
     uint32_t state = 5;
     problem p;
     params.batches = 2;
-    params.input_height = params.input_width = 1;
-    params.kernel_height = params.kernel_width = 1;
     p = make_problem(params, 128, (uint32_t)i);
     for (size_t j = 0; j < count_inputs(&p); ++j) {
       if (random_in(&state, 0, 4) > 0) p.input[j] = kBackgrounds[i];
     }
     check_output(&p);
+    free_problem(&p);
+  }
+}
+
+/* Inputs of which every second bit is set, as many as can be where sums are
+ * made of digits, and the largest sums. */
+static void test_most_digits(void) {
+  static const int8_t kInputs[] = {85, -85, 42, -43, 127, -128};
+  for (size_t i = 0; i < sizeof kInputs; ++i) {
+    problem p = make_problem(fully_connected(784, 3), 128, (uint32_t)i);
+    memset(p.input, kInputs[i], 784);
+    memset(p.weights, 1, 784);
+    memset(p.weights + 784, -1, 784);
+    for (int32_t o = 0; o < 2; ++o) {
+      p.high[o] = kInputs[i] * (o == 0 ? 784 : -784);
+      p.low[o] = p.high[o] - 1;
+    }
+    check_output(&p);
+    CHECK_EQ(p.states[0], 1);
+    CHECK_EQ(p.states[1], 1);
     free_problem(&p);
   }
 }
@@ -214,6 +239,7 @@ int main(void) {
   test_all_cases();
   test_first_layers();
   test_fully_connected();
+  test_most_digits();
   test_binary();
   test_known_values();
   test_extremes();

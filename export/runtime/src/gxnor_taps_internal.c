@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor_taps_internal.h"
 
-/* GCC's scheduler before register allocation would load ahead and spill. */
+/* The inner loop is fast whatever the rest is compiled for. GCC's scheduler
+ * before register allocation would load ahead and spill. */
 #if defined(__GNUC__) && !defined(__clang__)
-#define NO_SCHEDULE __attribute__((optimize("no-schedule-insns")))
+#define INNER_LOOP __attribute__((optimize("O2", "no-schedule-insns")))
 #else
-#define NO_SCHEDULE
+#define INNER_LOOP
 #endif
 
 #if defined(__GNUC__)
@@ -16,9 +17,6 @@
 
 /* Fewer positions of a row are not worth a word with lanes for 8 of them. */
 #define LEAST_POSITIONS 4
-
-/* The top bits of both lanes of a word. */
-#define TOPS 0x80008000u
 
 /* ---- The buffer ---- */
 
@@ -114,6 +112,8 @@ void gxnor_taps_set_up(const gxnor_conv2d_call* call,
   const int32_t lanes = least(plan->lanes, call->params->output_channels);
   const size_t row_words = (size_t)plan->rows * (size_t)plan->row_words;
   taps->plan = plan;
+  taps->signs = call->thresholds != NULL &&
+                call->shape.depth <= GXNOR_TAPS_MAX_SIGN_DEPTH;
   taps->lanes = buffer;
   taps->rows = (uint32_t*)(void*)(taps->lanes + lanes);
   taps->offsets = (uint16_t*)(void*)(taps->rows + row_words);
@@ -153,7 +153,7 @@ static void set_thresholds(const int32_t thresholds[2],
   const int32_t largest = 127 * listed->plus + 128 * listed->minus;
   const int32_t high = clamp(thresholds[0], smallest, largest + 1);
   const int32_t low = clamp(thresholds[1], smallest, largest + 1);
-  listed->start = TOPS - (uint32_t)high * 0x10001u;
+  listed->start = GXNOR_TAPS_ORIGIN - (uint32_t)high * 0x10001u;
   listed->gap = (uint32_t)(high - low) * 0x10001u;
 }
 
@@ -162,15 +162,13 @@ void gxnor_taps_list(const gxnor_conv2d_call* call, int32_t group,
   const uint32_t* const records = gxnor_conv2d_group_records(call, group);
   const size_t channel = (size_t)group * GXNOR_LANES + (size_t)first;
   const int32_t* thresholds = call->thresholds;
-  const int by_sign =
-      thresholds != NULL && call->shape.depth <= GXNOR_TAPS_MAX_SIGN_DEPTH;
-  if (by_sign) thresholds += 2 * channel;
+  if (taps->signs) thresholds += 2 * channel;
   for (int32_t i = 0; i < count; ++i) {
     gxnor_taps_lane* const listed = taps->lanes + i;
     list_lane(records, call->shape.depth, first + i, taps->offsets,
               taps->lists + i * call->shape.depth, listed);
-    listed->start = TOPS;
-    if (by_sign) set_thresholds(thresholds + 2 * i, listed);
+    listed->start = GXNOR_TAPS_ORIGIN;
+    if (taps->signs) set_thresholds(thresholds + 2 * i, listed);
   }
 }
 
@@ -180,27 +178,33 @@ void gxnor_taps_forget_rows(gxnor_taps* taps) {
   taps->first_row = taps->end_row = INT32_MIN;
 }
 
+/* A channel's input in column `x`; padding is 0. Columns beyond the last
+ * position may wrap into the row; nobody looks at their sums. */
+static ALWAYS_INLINE uint32_t read_input(const int8_t* row, uint32_t x,
+                                         uint32_t width, uint32_t channels) {
+  return x < width ? (uint32_t)row[x * channels] : 0;
+}
+
 /* Fills one phase of one channel of a row, which begins at column `x`. */
-static void fill_phase(const int8_t* row, uint32_t width, uint32_t channels,
-                       uint32_t x, uint32_t stride, const gxnor_taps_plan* plan,
-                       uint32_t* words) {
-  /* Columns beyond the last position may wrap; nobody looks at them. */
-#define NEXT() (x < width ? (uint32_t)(int32_t)row[x * channels] : 0u)
-  uint32_t first = NEXT();
+static void fill_phase(const int8_t* row, uint32_t x,
+                       const gxnor_conv2d_params* p, uint32_t width,
+                       const gxnor_taps_plan* plan, uint32_t* words) {
+  const uint32_t channels = (uint32_t)p->input_channels;
+  const uint32_t stride = (uint32_t)p->stride_width;
+  uint32_t first = read_input(row, x, width, channels);
   for (int32_t i = 0; i < plan->words; ++i) {
     uint32_t second, third;
     x += stride;
-    second = NEXT();
+    second = read_input(row, x, width, channels);
     x += stride;
-    third = NEXT();
+    third = read_input(row, x, width, channels);
     words[i] = first + (second << 16);
     if (plan->copies == 2) words[i + plan->words] = second + (third << 16);
     first = third;
   }
-#undef NEXT
 }
 
-/* Fills the row of input row `y`; padding is 0. */
+/* Fills the row of input row `y`, which may be padding. */
 static void fill_row(const gxnor_conv2d_call* call,
                      const gxnor_conv2d_position* at, int32_t y,
                      const gxnor_taps_plan* plan, uint32_t* words) {
@@ -214,9 +218,8 @@ static void fill_row(const gxnor_conv2d_call* call,
   const int32_t x = at->x * p->stride_width - p->pad_left;
   for (int32_t channel = 0; channel < p->input_channels; ++channel) {
     for (int32_t phase = 0; phase < plan->phases; ++phase) {
-      fill_phase(row + channel, inside ? (uint32_t)p->input_width : 0,
-                 (uint32_t)p->input_channels, (uint32_t)(x + phase),
-                 (uint32_t)p->stride_width, plan, words);
+      fill_phase(row + channel, (uint32_t)(x + phase), p,
+                 inside ? (uint32_t)p->input_width : 0, plan, words);
       words += plan->words * plan->copies;
     }
   }
@@ -306,9 +309,9 @@ static ALWAYS_INLINE const uint32_t* tap(const uint32_t* rows,
   return (const uint32_t*)(const void*)((const char*)rows + offset);
 }
 
-NO_SCHEDULE void gxnor_taps_sum(const gxnor_conv2d_call* call,
-                                const gxnor_taps* taps, const uint32_t* rows,
-                                int32_t first, int32_t count, uint32_t* sums) {
+INNER_LOOP void gxnor_taps_sum(const gxnor_conv2d_call* call,
+                               const gxnor_taps* taps, const uint32_t* rows,
+                               int32_t first, int32_t count, uint32_t* sums) {
   const int32_t depth = call->shape.depth;
   const gxnor_taps_lane* lane = taps->lanes + first;
   const gxnor_taps_lane* const lanes_end = lane + count;

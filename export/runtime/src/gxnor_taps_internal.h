@@ -47,11 +47,15 @@ int gxnor_taps_make_plan(const gxnor_conv2d_params* params,
 size_t gxnor_taps_buffer_size(const gxnor_conv2d_params* params,
                               const gxnor_conv2d_shape* shape);
 
+/* 2^15 in both lanes of a word, from which sums start: no lane borrows from the
+ * next one. */
+#define GXNOR_TAPS_ORIGIN 0x80008000u
+
 /* What is known of a listed channel. Its list holds the taps of weight +1 from
  * the begin on, and those of weight -1 from the end back. */
 typedef struct gxnor_taps_lane {
-  uint32_t start; /* Of a sum, in both lanes of a word. */
-  uint32_t gap;   /* High less low threshold, likewise. */
+  uint32_t start; /* The origin; with signs, less the high threshold. */
+  uint32_t gap;   /* With signs: high less low threshold, in both lanes. */
   uint16_t plus;  /* Taps of weight +1. */
   uint16_t minus; /* Taps of weight -1. */
 } gxnor_taps_lane;
@@ -59,6 +63,9 @@ typedef struct gxnor_taps_lane {
 /* The parts of the buffer. */
 typedef struct gxnor_taps {
   const gxnor_taps_plan* plan;
+  /* Whether bit 15 of a lane tells sum >= high and, after the gap is added,
+   * sum >= low. */
+  int signs;
   gxnor_taps_lane* lanes; /* [lanes] */
   uint32_t* rows;         /* [plan->rows][row_words] */
   uint16_t* offsets;      /* [depth], of all taps. */

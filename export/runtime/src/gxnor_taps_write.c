@@ -5,11 +5,8 @@
 /* Words of a block. */
 #define WORDS (GXNOR_TAPS_BLOCK / 2)
 
-/* Bits that gather in both lanes of a word. */
-#define GATHERED 16
-
-/* The top bits of both lanes. */
-#define TOPS 0x80008000u
+/* Channels that are summed together: as many as a lane has bits. */
+#define CHANNELS 16
 
 static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 
@@ -41,36 +38,36 @@ typedef struct comparisons {
   uint32_t low[2][WORDS];
 } comparisons;
 
-/* Gathers the comparisons of `count` channels for the positions of two words;
- * the first channel's bit is the lowest of a lane. */
-static void compare(const uint32_t* sums, const gxnor_taps_lane* lanes,
-                    int32_t count, uint32_t high[2], uint32_t low[2]) {
+/* Gathers the signs of `count` channels for the positions of two words; the
+ * first channel's bit is the lowest of a lane. */
+static void gather_signs(const uint32_t* sums, const gxnor_taps_lane* lanes,
+                         int32_t count, uint32_t high[2], uint32_t low[2]) {
+  const uint32_t signs = 0x80008000u;
   uint32_t high0 = 0, high1 = 0, low0 = 0, low1 = 0;
   for (int32_t i = 0; i < count; ++i, sums += WORDS) {
     const uint32_t gap = lanes[i].gap;
-    high0 = high0 >> 1 | (sums[0] & TOPS);
-    high1 = high1 >> 1 | (sums[1] & TOPS);
-    low0 = low0 >> 1 | ((sums[0] + gap) & TOPS);
-    low1 = low1 >> 1 | ((sums[1] + gap) & TOPS);
+    high0 = high0 >> 1 | (sums[0] & signs);
+    high1 = high1 >> 1 | (sums[1] & signs);
+    low0 = low0 >> 1 | ((sums[0] + gap) & signs);
+    low1 = low1 >> 1 | ((sums[1] + gap) & signs);
   }
-  high[0] = high0 >> (GATHERED - count);
-  high[1] = high1 >> (GATHERED - count);
-  low[0] = low0 >> (GATHERED - count);
-  low[1] = low1 >> (GATHERED - count);
+  high[0] = high0 >> (CHANNELS - count);
+  high[1] = high1 >> (CHANNELS - count);
+  low[0] = low0 >> (CHANNELS - count);
+  low[1] = low1 >> (CHANNELS - count);
 }
 
-/* The sum of one position. */
+/* The sum of one position, without signs. */
 static int32_t read_sum(const uint32_t* sums, int32_t position) {
   const uint32_t word = sums[position / 2];
   return (int32_t)(position % 2 == 0 ? word & 0xFFFFu : word >> 16) - 0x8000;
 }
 
-/* Does the same by reading the sums. */
+/* Compares the sums of `count` channels with thresholds for all words. */
 static void compare_sums(const uint32_t* sums, const int32_t* thresholds,
                          int32_t count, uint32_t high[WORDS],
                          uint32_t low[WORDS]) {
   for (int32_t i = 0; i < GXNOR_TAPS_BLOCK; ++i) {
-    const int32_t shift = i % 2 * GATHERED;
     uint32_t high_bits = 0;
     uint32_t low_bits = 0;
     for (int32_t lane = 0; lane < count; ++lane) {
@@ -78,23 +75,28 @@ static void compare_sums(const uint32_t* sums, const int32_t* thresholds,
       high_bits |= (uint32_t)(sum >= thresholds[2 * lane]) << lane;
       low_bits |= (uint32_t)(sum >= thresholds[2 * lane + 1]) << lane;
     }
-    high[i / 2] = (shift == 0 ? 0 : high[i / 2]) | high_bits << shift;
-    low[i / 2] = (shift == 0 ? 0 : low[i / 2]) | low_bits << shift;
+    if (i % 2 == 0) {
+      high[i / 2] = high_bits;
+      low[i / 2] = low_bits;
+    } else {
+      high[i / 2] |= high_bits << 16;
+      low[i / 2] |= low_bits << 16;
+    }
   }
 }
 
-/* Compares the sums of the listed channels from `lane` on, up to 16. */
+/* Sums up to 16 of the listed channels, from `lane` on, and compares. */
 static void compare_lanes(const listed* l, const uint32_t* rows, int32_t lane,
                           comparisons* found) {
   const gxnor_taps_lane* const lanes = l->taps->lanes + lane;
-  const int32_t count = least(l->count - lane, GATHERED);
-  uint32_t* const high = found->high[lane / GATHERED];
-  uint32_t* const low = found->low[lane / GATHERED];
-  uint32_t sums[GATHERED * WORDS];
+  const int32_t count = least(l->count - lane, CHANNELS);
+  uint32_t* const high = found->high[lane / CHANNELS];
+  uint32_t* const low = found->low[lane / CHANNELS];
+  uint32_t sums[CHANNELS * WORDS];
   gxnor_taps_sum(l->call, l->taps, rows, lane, count, sums);
-  if (l->call->shape.depth <= GXNOR_TAPS_MAX_SIGN_DEPTH) {
-    compare(sums, lanes, count, high, low);
-    compare(sums + 2, lanes, count, high + 2, low + 2);
+  if (l->taps->signs) {
+    gather_signs(sums, lanes, count, high, low);
+    gather_signs(sums + 2, lanes, count, high + 2, low + 2);
   } else {
     const size_t channel =
         (size_t)l->group * GXNOR_LANES + (size_t)(l->first + lane);
@@ -103,7 +105,7 @@ static void compare_lanes(const listed* l, const uint32_t* rows, int32_t lane,
   }
 }
 
-/* Joins the lanes of one position. */
+/* Joins the comparisons of one position. */
 static uint32_t join(uint32_t halves[2][WORDS], int32_t position) {
   const uint32_t first = halves[0][position / 2];
   const uint32_t second = halves[1][position / 2];
@@ -113,8 +115,8 @@ static uint32_t join(uint32_t halves[2][WORDS], int32_t position) {
 
 /* Takes the states of a block into the maxima of the pool windows that they
  * are in; *window is the first of these. */
-static void take_block(const listed* l, uint32_t pairs[GXNOR_TAPS_BLOCK][2],
-                       int32_t begin, int32_t end, int32_t* window) {
+static void take_states(const listed* l, uint32_t pairs[GXNOR_TAPS_BLOCK][2],
+                        int32_t begin, int32_t end, int32_t* window) {
   const gxnor_conv2d_params* const p = l->call->params;
   gxnor_pool_windows one;
   for (one.begin = *window; one.begin < l->call->shape.output_width;
@@ -134,16 +136,31 @@ static void take_block(const listed* l, uint32_t pairs[GXNOR_TAPS_BLOCK][2],
   }
 }
 
+/* Writes the states of a block as they are. */
+static void write_states(const listed* l, uint32_t pairs[GXNOR_TAPS_BLOCK][2],
+                         const gxnor_conv2d_position* at, int32_t end) {
+  const gxnor_conv2d_shape* const s = &l->call->shape;
+  const size_t first = (size_t)at->y * (size_t)s->conv_width + (size_t)at->x;
+  const uint32_t mask =
+      gxnor_conv2d_lane_mask(l->call->params->output_channels, l->group);
+  uint32_t* output = l->output;
+  output += 2 * (first * (size_t)s->output_groups + (size_t)l->group);
+  for (int32_t i = 0; i < end - at->x; ++i) {
+    output[0] = pairs[i][0];
+    output[1] = pairs[i][1] & mask;
+    output += 2 * (size_t)s->output_groups;
+  }
+}
+
 static void write_block_t2(const listed* l, const uint32_t* rows,
                            const gxnor_conv2d_position* at, int32_t end,
                            int32_t* window) {
   comparisons found;
   uint32_t pairs[GXNOR_TAPS_BLOCK][2];
-  if (l->count <= GATHERED) {
-    /* A loop that does not become a call of memset. */
-    for (int32_t i = 0; i < WORDS; ++i) found.high[1][i] = found.low[1][i] = 0;
+  for (int32_t i = 0; i < WORDS && l->count <= CHANNELS; ++i) {
+    found.high[1][i] = found.low[1][i] = 0;
   }
-  for (int32_t lane = 0; lane < l->count; lane += GATHERED) {
+  for (int32_t lane = 0; lane < l->count; lane += CHANNELS) {
     compare_lanes(l, rows, lane, &found);
   }
   for (int32_t i = 0; i < GXNOR_TAPS_BLOCK; ++i) {
@@ -151,19 +168,9 @@ static void write_block_t2(const listed* l, const uint32_t* rows,
     pairs[i][1] = ~(join(found.low, i) << l->first);
   }
   if (l->direct) {
-    const size_t step = 2 * (size_t)l->call->shape.output_groups;
-    const uint32_t mask =
-        gxnor_conv2d_lane_mask(l->call->params->output_channels, l->group);
-    uint32_t* to = l->output;
-    to += ((size_t)at->y * (size_t)l->call->shape.conv_width + (size_t)at->x) *
-              step +
-          2 * (size_t)l->group;
-    for (int32_t i = 0; i < end - at->x; ++i, to += step) {
-      to[0] = pairs[i][0];
-      to[1] = pairs[i][1] & mask;
-    }
+    write_states(l, pairs, at, end);
   } else {
-    take_block(l, pairs, at->x, end, window);
+    take_states(l, pairs, at->x, end, window);
   }
 }
 
@@ -173,18 +180,19 @@ static void write_block_s32(const listed* l, const uint32_t* rows,
                             const gxnor_conv2d_position* at, int32_t end,
                             int32_t* window) {
   const size_t channels = (size_t)l->call->params->output_channels;
+  const size_t first =
+      (size_t)at->y * (size_t)l->call->shape.conv_width + (size_t)at->x;
   int32_t* output = l->output;
   (void)window;
   output +=
-      ((size_t)at->y * (size_t)l->call->shape.conv_width + (size_t)at->x) *
-          channels +
-      (size_t)l->group * GXNOR_LANES + (size_t)l->first;
-  for (int32_t lane = 0; lane < l->count; ++lane, ++output) {
-    uint32_t sums[WORDS];
-    int32_t* to = output;
-    gxnor_taps_sum(l->call, l->taps, rows, lane, 1, sums);
-    for (int32_t i = 0; i < end - at->x; ++i, to += channels) {
-      *to = read_sum(sums, i);
+      first * channels + (size_t)l->group * GXNOR_LANES + (size_t)l->first;
+  for (int32_t lane = 0; lane < l->count; lane += CHANNELS) {
+    const int32_t count = least(l->count - lane, CHANNELS);
+    uint32_t sums[CHANNELS * WORDS];
+    gxnor_taps_sum(l->call, l->taps, rows, lane, count, sums);
+    for (int32_t i = 0; i < end - at->x; ++i) {
+      int32_t* const to = output + (size_t)i * channels + lane;
+      for (int32_t j = 0; j < count; ++j) to[j] = read_sum(sums + WORDS * j, i);
     }
   }
 }
