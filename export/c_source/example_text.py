@@ -10,15 +10,13 @@ _KEEP = "Change this line, and the next export keeps the file."
 
 def main_text(text: ModelText) -> str:
     """The text of `main.c`: reads one input, prints the output."""
-    name, upper = text.name, text.upper
-    result, scores = text.result, ""
-    values = f"(int){result}[i]"
-    line = '"%d\\n"'
-    if not text.calls.gives_states:
-        values, line = f"(long){result}[i]", '"%ld\\n"'
+    name, upper, result = text.name, text.upper, text.result
+    memory = f"static {text.result_type} {result}[{upper}_OUTPUTS];"
+    compute, line, values = "", "%ld", f"(long){result}[i]"
     if text.has_scores:
-        scores = f"  {name}_scores({result}, scores);\n"
-        line = line.replace("\\n", " %.9g\\n")
+        memory += f"\nstatic float scores[{upper}_OUTPUTS];"
+        compute = f"  {name}_scores({result}, scores);\n"
+        line += " %.9g"
         values += ", (double)scores[i]"
     return f"""\
 /* {MARK}. {_KEEP}
@@ -33,8 +31,8 @@ def main_text(text: ModelText) -> str:
 static uint32_t arena[{upper}_ARENA_BYTES / sizeof(uint32_t)];
 
 static int8_t in[{upper}_INPUTS];
-static {text.result_type} {result}[{upper}_OUTPUTS];
-{f"static float scores[{upper}_OUTPUTS];" if scores else ""}
+{memory}
+
 int main(void) {{
   int status = {name}_init(arena, sizeof arena);
   if (status != 0) {{
@@ -50,9 +48,9 @@ int main(void) {{
     fprintf(stderr, "{name}_invoke: %d\\n", status);
     return 1;
   }}
-{scores}\
+{compute}\
   for (size_t i = 0; i < {upper}_OUTPUTS; ++i) {{
-    printf({line}, {values});
+    printf("{line}\\n", {values});
   }}
   return 0;
 }}
