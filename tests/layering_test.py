@@ -492,9 +492,17 @@ def test_import_for_type_checking_does_not_load() -> None:
     assert numpy_only_modules(modules) == []
 
 
+# Headers of compilers, for files that only one kind of processor sees.
+INSTRUCTIONS_FOLDER = "export/runtime/src/arch/"
+INSTRUCTIONS_HEADERS = {"arm_mve.h"}
+
+
 def wrong_includes(path: str, source: str, siblings: set[str]) -> list[str]:
     """Includes of a kernel file that a bare-metal build may not have."""
     found = []
+    allowed = FREESTANDING_HEADERS
+    if path.startswith(INSTRUCTIONS_FOLDER):
+        allowed = allowed | INSTRUCTIONS_HEADERS
     for line, text in enumerate(source.splitlines(), start=1):
         match = re.match(r"\s*#\s*include\s*(.*)", text)
         if match is None:
@@ -502,7 +510,7 @@ def wrong_includes(path: str, source: str, siblings: set[str]) -> list[str]:
         target = match[1].strip()
         system = re.fullmatch(r"<([^>]+)>.*", target)
         own = re.fullmatch(r'"([^"]+)".*', target)
-        if system is not None and system[1] in FREESTANDING_HEADERS:
+        if system is not None and system[1] in allowed:
             continue
         if own is not None and (
             re.fullmatch(r"gxnor/\w+\.h", own[1]) or own[1] in siblings
@@ -510,7 +518,8 @@ def wrong_includes(path: str, source: str, siblings: set[str]) -> list[str]:
             continue
         found.append(
             f"{path}:{line}: {target} is neither gxnor/*.h, nor a header "
-            "beside this file, nor a freestanding C99 header."
+            "beside this file or in a folder there, nor a freestanding C99 "
+            "header."
         )
     return found
 
@@ -525,7 +534,10 @@ def test_kernels_include_nothing_hosted() -> None:
     assert any(path.suffix == ".c" for path in files)
     assert any(path.suffix == ".h" for path in files)
     for path in files:
-        siblings = {header.name for header in path.parent.glob("*.h")}
+        siblings = {
+            header.relative_to(path.parent).as_posix()
+            for header in path.parent.rglob("*.h")
+        }
         assert (
             wrong_includes(
                 path.relative_to(ROOT).as_posix(), path.read_text(), siblings
@@ -543,6 +555,7 @@ def test_kernels_include_nothing_hosted() -> None:
         '#include "../tflite/abi.h"',
         '#include "elsewhere.h"',
         "#include GXNOR_CONFIG",
+        "#include <arm_mve.h>",
     ],
 )
 def test_wrong_include_is_found(line: str) -> None:
@@ -557,3 +570,9 @@ def test_right_includes_pass() -> None:
         "/* text */\n"
     )
     assert wrong_includes("a.c", source, {"inner.h"}) == []
+
+
+def test_headers_of_compilers_are_for_one_kind_of_processor() -> None:
+    path = f"{INSTRUCTIONS_FOLDER}a.h"
+    assert wrong_includes(path, "#include <arm_mve.h>", set()) == []
+    assert wrong_includes(path, "#include <math.h>", set())
