@@ -71,9 +71,9 @@ gxnor_status gxnor_conv2d_t2_s32(const gxnor_conv2d_params* params,
 /* Computes the size of a buffer with which the two kernels for int8 inputs are
  * about ten times as fast.
  *
- * It takes lists of the weights that are not 0 and some rows of the input; where a
- * row has fewer than 4 positions, or the depth is beyond 255, lists of the
- * inputs' digits. Any size is right: the kernels make of a buffer what they
+ * It takes lists of the weights that are not 0 and some rows of the input;
+ * where a row has fewer than 4 positions, or the depth is beyond 255, lists of
+ * the inputs' digits. Any size is right: the kernels make of a buffer what they
  * can, and of none, too.
  * Returns: GXNOR_OK; GXNOR_ERR_ARG; GXNOR_ERR_SHAPE if gxnor_conv2d_get_shape
  *          refuses the parameters. *size is valid after GXNOR_OK only; it is 0
