@@ -232,12 +232,20 @@ void gxnor_events_take(const gxnor_conv2d_call* call,
 #define EACH_UPPER(DO, count)     \
   do {                            \
     DO(0);                        \
-    DO(1);                        \
-    EACH_UPPER_FROM_2(DO, count); \
+    EACH_UPPER_FROM_1(DO, count); \
   } while (0)
-#define EACH_UPPER_FROM_2(DO, count)                       \
+#define EACH_UPPER_FROM_1(DO, count) \
+  do {                               \
+    DO(1);                           \
+    EACH_UPPER_FROM_2(DO, count);    \
+  } while (0)
+#define EACH_UPPER_FROM_2(DO, count) \
+  do {                               \
+    DO(2);                           \
+    EACH_UPPER_FROM_3(DO, count);    \
+  } while (0)
+#define EACH_UPPER_FROM_3(DO, count)                       \
   do {                                                     \
-    DO(2);                                                 \
     DO(3);                                                 \
     DO(4);                                                 \
     DO(5);                                                 \
@@ -351,6 +359,8 @@ NO_SCHEDULE void gxnor_events_sum(const uint32_t* records,
   for (int32_t sign = 0;; ++sign) {
     const uint16_t* list = events->lists[sign].events;
     int32_t left = events->lists[sign].eights;
+    uint32_t waiting = 0;
+    int waits = 0;
     for (; left >= 4; left -= 4, list += 32) {
       uint32_t a = add_eight(records, list, &low);
       uint32_t b = add_eight(records, list + 8, &low);
@@ -359,7 +369,18 @@ NO_SCHEDULE void gxnor_events_sum(const uint32_t* records,
       b = add_eight(records, list + 24, &low);
       a = add(&upper[0], a, b);
       carry = add(&upper[1], c, a);
+      if (waits) {
+        carry = add(&upper[2], waiting, carry);
+        EACH_UPPER_FROM_3(ADD_CARRY, upper_count);
+      } else {
+        waiting = carry;
+      }
+      waits = !waits;
+    }
+    if (waits) {
+      carry = waiting;
       EACH_UPPER_FROM_2(ADD_CARRY, upper_count);
+      waits = 0;
     }
     for (; left >= 0; --left, list += 8) {
       if (left == 0) {
@@ -367,6 +388,16 @@ NO_SCHEDULE void gxnor_events_sum(const uint32_t* records,
         if (list == NULL) break;
       }
       carry = add_eight(records, list, &low);
+      if (waits) {
+        carry = add(&upper[0], waiting, carry);
+        EACH_UPPER_FROM_1(ADD_CARRY, upper_count);
+      } else {
+        waiting = carry;
+      }
+      waits = !waits;
+    }
+    if (waits) {
+      carry = waiting;
       EACH_UPPER(ADD_CARRY, upper_count);
     }
     if (sign == 1) break;
