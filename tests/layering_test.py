@@ -519,7 +519,7 @@ def wrong_includes(
         target = match[1].strip()
         system = re.fullmatch(r"<([^>]+)>.*", target)
         own = re.fullmatch(r'"([^"]+)".*', target)
-        if system is not None and system[1] in FREESTANDING_HEADERS:
+        if system is not None and system[1] in allowed:
             continue
         if target in allowed:
             continue

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor_taps_internal.h"
 
+#include "arch/gxnor_taps_mve.h"
+
 /* The inner loop is fast whatever the rest is compiled for. GCC's scheduler
  * before register allocation would load ahead and spill. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -254,11 +256,19 @@ const uint32_t* gxnor_taps_fetch_rows(const gxnor_conv2d_call* call,
 
 /* ---- Sums ---- */
 
+#if !GXNOR_TAPS_MVE
 /* Sums of a channel: two positions a word. */
-typedef struct quad {
+typedef struct block {
   uint32_t a, b, c, d;
-} quad;
-
+} block;
+#define SPREAD(sum, word) ((sum).a = (sum).b = (sum).c = (sum).d = (word))
+#define STORE(sum, to) \
+  do {                 \
+    (to)[0] = (sum).a; \
+    (to)[1] = (sum).b; \
+    (to)[2] = (sum).c; \
+    (to)[3] = (sum).d; \
+  } while (0)
 /* Adds or subtracts the words of a tap: `op` is + or -. Compilers do not load
  * several words by one instruction unless told so. */
 #if defined(__arm__) && defined(__GNUC__) && defined(__thumb2__)
@@ -302,6 +312,7 @@ typedef struct quad {
     (sum).d = (sum).d op(words)[3]; \
   } while (0)
 #endif
+#endif
 
 /* The words of the tap at an offset. */
 static ALWAYS_INLINE const uint32_t* tap(const uint32_t* rows,
@@ -318,8 +329,8 @@ INNER_LOOP void gxnor_taps_sum(const gxnor_conv2d_call* call,
   const uint16_t* list = taps->lists + first * depth;
   for (; lane < lanes_end; ++lane, sums += 4) {
     const uint16_t* end = list + lane->plus;
-    quad sum;
-    sum.a = sum.b = sum.c = sum.d = lane->start;
+    block sum;
+    SPREAD(sum, lane->start);
     while (list != end) {
       const uint32_t* words = tap(rows, *list++);
       TAKE(+, words, sum);
@@ -330,9 +341,6 @@ INNER_LOOP void gxnor_taps_sum(const gxnor_conv2d_call* call,
       const uint32_t* words = tap(rows, *end++);
       TAKE(-, words, sum);
     }
-    sums[0] = sum.a;
-    sums[1] = sum.b;
-    sums[2] = sum.c;
-    sums[3] = sum.d;
+    STORE(sum, sums);
   }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "arch/gxnor_taps_mve.h"
 #include "gxnor_pool_internal.h"
 #include "gxnor_taps_internal.h"
 
@@ -38,24 +39,52 @@ typedef struct comparisons {
   uint32_t low[2][WORDS];
 } comparisons;
 
-/* Gathers the signs of `count` channels for the positions of two words; the
- * first channel's bit is the lowest of a lane. */
+#if GXNOR_TAPS_MVE
+/* Gathers the signs of up to 16 channels; the first channel's bit is the lowest
+ * of a lane. */
 static void gather_signs(const uint32_t* sums, const gxnor_taps_lane* lanes,
-                         int32_t count, uint32_t high[2], uint32_t low[2]) {
-  const uint32_t signs = 0x80008000u;
+                         int32_t count, uint32_t high[WORDS],
+                         uint32_t low[WORDS]) {
+  uint32x4_t high_bits = vdupq_n_u32(0);
+  uint32x4_t low_bits = vdupq_n_u32(0);
+  for (int32_t i = 0; i < count; ++i, sums += WORDS) {
+    const uint32x4_t words = vldrwq_u32(sums);
+    high_bits = mve_gather(high_bits, words);
+    low_bits = mve_gather(low_bits, words + lanes[i].gap);
+  }
+  mve_store_gathered(high_bits, count, high);
+  mve_store_gathered(low_bits, count, low);
+}
+#else
+/* The top bits of both lanes. */
+#define SIGNS 0x80008000u
+
+/* Gathers the signs of two words. */
+static void gather_two(const uint32_t* sums, const gxnor_taps_lane* lanes,
+                       int32_t count, uint32_t high[2], uint32_t low[2]) {
   uint32_t high0 = 0, high1 = 0, low0 = 0, low1 = 0;
   for (int32_t i = 0; i < count; ++i, sums += WORDS) {
     const uint32_t gap = lanes[i].gap;
-    high0 = high0 >> 1 | (sums[0] & signs);
-    high1 = high1 >> 1 | (sums[1] & signs);
-    low0 = low0 >> 1 | ((sums[0] + gap) & signs);
-    low1 = low1 >> 1 | ((sums[1] + gap) & signs);
+    high0 = high0 >> 1 | (sums[0] & SIGNS);
+    high1 = high1 >> 1 | (sums[1] & SIGNS);
+    low0 = low0 >> 1 | ((sums[0] + gap) & SIGNS);
+    low1 = low1 >> 1 | ((sums[1] + gap) & SIGNS);
   }
   high[0] = high0 >> (CHANNELS - count);
   high[1] = high1 >> (CHANNELS - count);
   low[0] = low0 >> (CHANNELS - count);
   low[1] = low1 >> (CHANNELS - count);
 }
+
+/* Gathers the signs of up to 16 channels; the first channel's bit is the lowest
+ * of a lane. */
+static void gather_signs(const uint32_t* sums, const gxnor_taps_lane* lanes,
+                         int32_t count, uint32_t high[WORDS],
+                         uint32_t low[WORDS]) {
+  gather_two(sums, lanes, count, high, low);
+  gather_two(sums + 2, lanes, count, high + 2, low + 2);
+}
+#endif
 
 /* The sum of one position, without signs. */
 static int32_t read_sum(const uint32_t* sums, int32_t position) {
@@ -96,7 +125,6 @@ static void compare_lanes(const listed* l, const uint32_t* rows, int32_t lane,
   gxnor_taps_sum(l->call, l->taps, rows, lane, count, sums);
   if (l->taps->signs) {
     gather_signs(sums, lanes, count, high, low);
-    gather_signs(sums + 2, lanes, count, high + 2, low + 2);
   } else {
     const size_t channel =
         (size_t)l->group * GXNOR_LANES + (size_t)(l->first + lane);

@@ -69,14 +69,16 @@ gxnor_status gxnor_conv2d_t2_s32(const gxnor_conv2d_params* params,
                                  int32_t* GXNOR_RESTRICT output);
 
 /* Computes the size of a buffer with which the two kernels for int8 inputs are
- * about ten times as fast: it takes lists of the weights that are not 0 and
- * some rows of the input, or where a row has fewer than 4 positions or the
- * depth is beyond 255, lists of the inputs' digits. Any size is right: the
- * kernels make of a buffer what they can, and of none, too. Returns: GXNOR_OK;
- * GXNOR_ERR_ARG; GXNOR_ERR_SHAPE if gxnor_conv2d_get_shape refuses the
- * parameters. *size is valid after GXNOR_OK only; it is 0 if a buffer would not
- * help, as with few taps for few positions and depths beyond 65535 (8191 on
- * Armv6-M). */
+ * about ten times as fast.
+ *
+ * It takes lists of the weights that are not 0 and some rows of the input;
+ * where a row has fewer than 4 positions, or the depth is beyond 255, lists of
+ * the inputs' digits. Any size is right: the kernels make of a buffer what they
+ * can, and of none, too.
+ * Returns: GXNOR_OK; GXNOR_ERR_ARG; GXNOR_ERR_SHAPE if gxnor_conv2d_get_shape
+ *          refuses the parameters. *size is valid after GXNOR_OK only; it is 0
+ *          if a buffer would not help, as with few taps for few positions and
+ *          the depths that gxnor_conv2d_get_buffer_size says. */
 gxnor_status gxnor_conv2d_s8_get_buffer_size(const gxnor_conv2d_params* params,
                                              size_t* size);
 
