@@ -3,6 +3,8 @@
 # make demo   train, export, run in LiteRT, compare; results in out/demo
 # make test   native tests, native tests under sanitizers, Python tests
 # make test-aarch64   native tests on an emulated 64-bit Arm
+# make mcu-test       the kernels on emulated microcontrollers, see below
+# make mcu-budgets    records what mcu-test lets no count exceed by much
 # make lint   formatters, linters and type checker, changing nothing
 # make venv   the virtual environment that all of these use
 #
@@ -21,7 +23,7 @@ DEV_STAMP := $(VENV)/installed-dev
 # and a new module, which changes its folder.
 NATIVE_SOURCES := $(shell find export/runtime -type f)
 PYTHON_FOLDERS := $(shell find export gxnor_tf -type d -not -name __pycache__)
-C_SOURCES := $(shell find export/runtime tests/runtime benchmarks -name '*.[ch]')
+C_SOURCES := $(shell find benchmarks examples export/runtime tests -name '*.[ch]')
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -34,7 +36,8 @@ test: test-native test-python
 
 .PHONY: test-python
 test-python: $(STAMP)
-	$(BIN)/python -m pytest --durations=10
+	$(BIN)/python -m pytest --durations=10 -m "not mcu"
+	@echo "The tests of microcontrollers are apart: make mcu-test"
 
 .PHONY: test-native
 test-native: $(STAMP)
@@ -46,6 +49,16 @@ test-native: $(STAMP)
 test-aarch64: $(STAMP)
 	$(call run_native_tests,.cmake/tests-aarch64,-DGXNOR_SANITIZE=OFF \
 		-DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/tests/runtime/aarch64-linux-gnu.cmake)
+
+# Says which Debian packages are missing; CI: no test may be skipped.
+.PHONY: mcu-test
+mcu-test: $(STAMP)
+	@$(BIN)/python -m benchmarks.mcu.tools
+	CI=true $(BIN)/python -m pytest --durations=10 -m mcu tests/mcu tests/examples
+
+.PHONY: mcu-budgets
+mcu-budgets: $(STAMP)
+	$(BIN)/python -m benchmarks.mcu --budgets=tests/mcu/budgets.json
 
 # $(1): build folder, $(2): options. The venv's CMake and Ninja come first.
 define run_native_tests

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings of all tests."""
 
+import os
+
 import hypothesis
+import pytest
+
+from benchmarks.mcu import tools
 
 # A first call that traces or compiles, or a busy machine, takes far longer
 # than Hypothesis' 200 ms. The parent is its `ci` profile where CI is set,
@@ -10,3 +15,13 @@ hypothesis.settings.register_profile(
     "gxnor_tf", parent=hypothesis.settings.default, deadline=None
 )
 hypothesis.settings.load_profile("gxnor_tf")
+
+
+@pytest.fixture(scope="session")
+def mcu_tools() -> None:
+    """Compilers and emulators of microcontrollers."""
+    missing = tools.missing_packages()
+    if missing:
+        # Who has none of them may test the rest; CI must have them.
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"Debian packages are not installed: {' '.join(missing)}")

@@ -9,7 +9,6 @@ each layer of a net has the density asked for.
 import contextlib
 import dataclasses
 import io
-import statistics
 import warnings
 from collections.abc import Callable, Mapping
 
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from benchmarks import random_nets
 from export import convert, packing
 from export.flatbuffer_builder import (
     FILE_IDENTIFIER,
@@ -232,24 +232,15 @@ def fully_connected(size: int) -> Workload:
 
 
 def _images(net: str, count: int) -> npt.NDArray[np.float32]:
-    rng = np.random.default_rng(1)
-    pixels = rng.integers(0, 256, (count, *_IMAGES[net]))
-    return ((pixels - 128) / 128).astype(np.float32)
+    return random_nets.images(_IMAGES[net], count)
 
 
 def _ternary_net(net: str, width: float, density: float) -> keras.Model:
-    """The paper's net, random, with this share of non-zero activations.
-
-    Normalized sums are about N(0, 1), also behind a max-pool.
-    """
-    zeros = 1 - density
-    window = statistics.NormalDist().inv_cdf(0.5 + zeros / 2)
+    """The paper's net, random, with this share of non-zero activations."""
+    window = random_nets.zero_window(density)
     config = recipes.from_recipe(net, width=width, zero_window=window)
     model = models.build(config, _IMAGES[net], _CLASSES)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0  # The images' own statistics.
-    model(_images(net, _CALIBRATION_IMAGES), training=True)
+    random_nets.settle(model, _images(net, _CALIBRATION_IMAGES))
     return model
 
 

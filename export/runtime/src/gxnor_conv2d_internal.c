@@ -107,10 +107,10 @@ static uint32_t add_events(const gxnor_conv2d_call* call,
         uint32_t bits =
             input[word] & gxnor_conv2d_lane_mask(p->input_channels, group);
         while (bits != 0) {
-          const int32_t record = first + (int32_t)gxnor_lowest_bit(bits);
+          const int32_t record =
+              first + (int32_t)gxnor_take_lowest_bit(&bits, 1);
           gxnor_conv2d_add_record(records + 2 * (size_t)record,
                                   call->shape.planes, planes);
-          bits &= bits - 1;
           ++events;
         }
       }

@@ -72,10 +72,8 @@ static uint32_t find_digits(int32_t number) {
 static void count_inputs(const int8_t* inputs, int32_t count,
                          gxnor_digits* digits) {
   for (int32_t i = 0; i < count; ++i) {
-    for (uint32_t found = find_digits(inputs[i]); found != 0;
-         found &= found - 1) {
-      ++digits->counts[gxnor_lowest_bit(found)];
-    }
+    uint32_t found = find_digits(inputs[i]);
+    while (found != 0) ++digits->counts[gxnor_take_lowest_bit(&found, 1)];
   }
 }
 
@@ -85,9 +83,9 @@ static void list_inputs(const int8_t* inputs, int32_t count, int32_t tap,
   uint16_t* const events = events_of(digits);
   uint32_t event = (uint32_t)tap * GXNOR_EVENT_STEP;
   for (int32_t i = 0; i < count; ++i, event += GXNOR_EVENT_STEP) {
-    for (uint32_t found = find_digits(inputs[i]); found != 0;
-         found &= found - 1) {
-      const uint32_t list = gxnor_lowest_bit(found);
+    uint32_t found = find_digits(inputs[i]);
+    while (found != 0) {
+      const uint32_t list = gxnor_take_lowest_bit(&found, 1);
       events[digits->ends[list]++] = (uint16_t)event;
     }
   }

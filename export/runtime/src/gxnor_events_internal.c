@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor_events_internal.h"
 
+#include "arch/gxnor_add_eight_armv6m.h"
 #include "gxnor_lowest_bit_internal.h"
+#include "gxnor_shape_internal.h"
 
 /* GCC's scheduler before register allocation would load ahead and spill. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -14,6 +16,13 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #else
 #define ALWAYS_INLINE inline
+#endif
+
+/* For a loop that would lack registers within another function. */
+#if defined(__GNUC__)
+#define NO_INLINE __attribute__((noinline))
+#else
+#define NO_INLINE
 #endif
 
 /* Keeps the loads of an event where they are, where registers are few. */
@@ -85,21 +94,64 @@ int32_t gxnor_events_count_positions(const gxnor_conv2d_params* params,
   return low;
 }
 
-/* Lists the events of one sign of a pixel; returns their end. */
-static uint16_t* list_pixel(const uint32_t* pixel, int32_t channels,
-                            int32_t sign, uint32_t first, uint16_t* end) {
-  for (int32_t left = channels; left > 0; left -= GXNOR_LANES) {
-    /* Damaged input, set in both planes or in tail bits, must not overrun. */
-    const uint32_t lanes = left < GXNOR_LANES ? (1u << left) - 1u : 0xFFFFFFFFu;
-    uint32_t bits = pixel[sign] & ~pixel[1 - sign] & lanes;
-    while (bits != 0) {
-      *end++ = (uint16_t)(first + GXNOR_EVENT_STEP * gxnor_lowest_bit(bits));
-      bits &= bits - 1;
-    }
-    pixel += 2;
-    first += GXNOR_EVENT_STEP * GXNOR_LANES;
+/* Rows of the kernel that meet the input, and where. */
+typedef struct kernel_rows {
+  int32_t begin;
+  int32_t end;
+  int32_t y; /* Of row `begin`, in the input. */
+} kernel_rows;
+
+static kernel_rows clip_kernel(const gxnor_conv2d_params* p, int32_t top) {
+  kernel_rows rows = {0, 0, top};
+  while (rows.begin < p->kernel_height && rows.y < 0) {
+    ++rows.begin;
+    rows.y += p->dilation_height;
   }
-  return end;
+  rows.end = rows.begin;
+  for (int32_t y = rows.y; rows.end < p->kernel_height && y < p->input_height;
+       y += p->dilation_height) {
+    ++rows.end;
+  }
+  if (rows.begin == rows.end) rows.y = 0;
+  return rows;
+}
+
+/* Lists the events of a column. Those of inputs +1 are written from ends[1]
+ * on, those of inputs -1 before ends[0]. `pixel` is that of the first row. */
+static NO_INLINE void list_column(const gxnor_conv2d_params* p,
+                                  const kernel_rows* rows,
+                                  const uint32_t* pixel, uint32_t column,
+                                  uint16_t* ends[2]) {
+  const uint32_t channels = (uint32_t)p->input_channels;
+  const size_t row_words = 2 * (size_t)p->dilation_height *
+                           (size_t)p->input_width *
+                           (size_t)gxnor_count_groups(p->input_channels);
+  uint16_t* minus_end = ends[0];
+  uint16_t* plus_end = ends[1];
+  for (int32_t ky = rows->begin; ky < rows->end; ++ky, pixel += row_words) {
+    const uint32_t* words = pixel;
+    uint32_t first = ((uint32_t)(ky * p->kernel_width) + column) * channels *
+                     GXNOR_EVENT_STEP;
+    for (int32_t left = p->input_channels; left > 0; left -= GXNOR_LANES) {
+      /* Damaged input, set in both planes or in tail bits, must not overrun. */
+      const uint32_t lanes = left < GXNOR_LANES ? (1u << left) - 1u : ~0u;
+      const uint32_t either = (words[0] ^ words[1]) & lanes;
+      uint32_t plus = words[0] & either;
+      uint32_t minus = words[1] & either;
+      while (plus != 0) {
+        *plus_end++ =
+            (uint16_t)(first + gxnor_take_lowest_bit(&plus, GXNOR_EVENT_STEP));
+      }
+      while (minus != 0) {
+        *--minus_end =
+            (uint16_t)(first + gxnor_take_lowest_bit(&minus, GXNOR_EVENT_STEP));
+      }
+      words += 2;
+      first += GXNOR_EVENT_STEP * GXNOR_LANES;
+    }
+  }
+  ends[0] = minus_end;
+  ends[1] = plus_end;
 }
 
 void gxnor_events_list_row(const gxnor_conv2d_call* call,
@@ -108,33 +160,29 @@ void gxnor_events_list_row(const gxnor_conv2d_call* call,
                            gxnor_row_events* row) {
   const gxnor_conv2d_params* const p = call->params;
   const size_t words = 2 * (size_t)call->shape.input_groups;
-  const int32_t top = first->y * p->stride_height - p->pad_top;
   const int32_t left = first->x * p->stride_width - p->pad_left;
-  const uint32_t* const image = (const uint32_t*)call->input +
-                                (size_t)first->batch * (size_t)p->input_height *
-                                    (size_t)p->input_width * words;
-  const uint32_t tap = GXNOR_EVENT_STEP * (uint32_t)p->input_channels;
-  uint16_t* end;
+  const kernel_rows rows =
+      clip_kernel(p, first->y * p->stride_height - p->pad_top);
+  const uint32_t* const pixels =
+      (const uint32_t*)call->input +
+      ((size_t)first->batch * (size_t)p->input_height + (size_t)rows.y) *
+          (size_t)p->input_width * words;
+  uint16_t* ends[2];
   row->columns = (positions - 1) * p->stride_width + p->kernel_width;
   row->starts[0] = buffer;
   row->starts[1] = row->starts[0] + row->columns + 1;
-  row->events = row->starts[1] + row->columns + 1;
-  end = row->events;
-  for (int32_t sign = 0; sign < 2; ++sign) {
-    for (int32_t column = 0; column < row->columns; ++column) {
-      const int32_t x = left + column;
-      row->starts[sign][column] = (uint16_t)(end - row->events);
-      if (x < 0 || x >= p->input_width) continue;
-      for (int32_t ky = 0; ky < p->kernel_height; ++ky) {
-        const int32_t y = top + ky * p->dilation_height;
-        if (y < 0 || y >= p->input_height) continue;
-        end = list_pixel(
-            image + ((size_t)y * (size_t)p->input_width + (size_t)x) * words,
-            p->input_channels, 1 - sign,
-            (uint32_t)(ky * p->kernel_width + column) * tap, end);
-      }
-    }
-    row->starts[sign][row->columns] = (uint16_t)(end - row->events);
+  row->plus = row->starts[1] + row->columns + 1;
+  row->minus_end = row->plus + (size_t)row->columns * (size_t)p->kernel_height *
+                                   (size_t)p->input_channels;
+  ends[0] = row->minus_end;
+  ends[1] = row->plus;
+  for (int32_t column = 0;; ++column) {
+    const int32_t x = left + column;
+    row->starts[0][column] = (uint16_t)(row->minus_end - ends[0]);
+    row->starts[1][column] = (uint16_t)(ends[1] - row->plus);
+    if (column == row->columns) break;
+    if (x < 0 || x >= p->input_width) continue;
+    list_column(p, &rows, pixels + (size_t)x * words, (uint32_t)column, ends);
   }
 }
 
@@ -150,19 +198,42 @@ void gxnor_events_take(const gxnor_conv2d_call* call,
   for (int32_t sign = 0; sign < 2; ++sign) {
     const uint16_t* const starts = row->starts[sign] + column;
     const int32_t count = starts[p->kernel_width] - starts[0];
+    const uint16_t* const all = sign == 0
+                                    ? row->minus_end - starts[p->kernel_width]
+                                    : row->plus + starts[0];
     gxnor_event_list* const list = &events->lists[sign];
     uint16_t* const rest = events->rests[sign];
-    list->events = row->events + starts[0];
+    list->events = all;
     list->eights = count / 8;
     list->rest = count % 8 != 0 ? rest : NULL;
     for (int32_t i = 0; i < 8; ++i) {
-      rest[i] = i < count % 8 ? list->events[count / 8 * 8 + i] : null_record;
+      rest[i] = i < count % 8 ? all[count / 8 * 8 + i] : null_record;
     }
     events->start += sign == 0 ? -count : count;
   }
 }
 
 /* ---- Sums ---- */
+
+/* Planes above the lowest four. Nets of usual depth, below 2047, have up to
+ * eight of them: these are always there, and their loops are unrolled. */
+#define FIXED_UPPER 8
+#define EACH_UPPER(DO, count)     \
+  do {                            \
+    DO(0);                        \
+    DO(1);                        \
+    EACH_UPPER_FROM_2(DO, count); \
+  } while (0)
+#define EACH_UPPER_FROM_2(DO, count)                       \
+  do {                                                     \
+    DO(2);                                                 \
+    DO(3);                                                 \
+    DO(4);                                                 \
+    DO(5);                                                 \
+    DO(6);                                                 \
+    DO(7);                                                 \
+    for (int32_t i = FIXED_UPPER; i < (count); ++i) DO(i); \
+  } while (0)
 
 /* Planes of the weights 1, 2, 4 and 8; those above are in memory. */
 typedef struct low_planes {
@@ -221,6 +292,10 @@ static ALWAYS_INLINE uint32_t add_two(const uint32_t* records,
 static ALWAYS_INLINE uint32_t add_eight(const uint32_t* records,
                                         const uint16_t* events,
                                         low_planes* low) {
+#if defined(GXNOR_ADD_EIGHT_ARMV6M)
+  return gxnor_add_eight_armv6m(records, events, &low->ones, &low->twos,
+                                &low->fours, &low->eights);
+#else
   uint32_t a, b, c;
   a = add_two(records, events, low);
   b = add_two(records, events + 2, low);
@@ -229,53 +304,21 @@ static ALWAYS_INLINE uint32_t add_eight(const uint32_t* records,
   b = add_two(records, events + 6, low);
   a = add(&low->fours, a, b);
   return add(&low->eights, c, a);
+#endif
 }
 
-/* Adds a carry to the `count` planes before `end`, of rising weight. */
-#if GXNOR_EVENT_STEP == 8
-static ALWAYS_INLINE void ripple(uint32_t* end, int32_t count, uint32_t carry) {
-  for (uint32_t* plane = end - count; plane < end; ++plane) {
-    const uint32_t old = *plane;
-    *plane = old ^ carry;
-    carry &= old;
-  }
-}
-#else
-#define STEP(k)                     \
-  do {                              \
-    const uint32_t old = end[-(k)]; \
-    end[-(k)] = old ^ carry;        \
-    carry &= old;                   \
+/* Adds a carry to a plane, and makes it that to the next one. */
+#define ADD_CARRY(i)               \
+  do {                             \
+    const uint32_t old = upper[i]; \
+    upper[i] = old ^ carry;        \
+    carry &= old;                  \
   } while (0)
-static ALWAYS_INLINE void ripple(uint32_t* end, int32_t count, uint32_t carry) {
-  /* A jump into unrolled steps, for nets of usual depth. */
-  while (count > 8) {
-    STEP(count);
-    --count;
-  }
-  switch (count) {
-    case 8:
-      STEP(8); /* Fall through. */
-    case 7:
-      STEP(7); /* Fall through. */
-    case 6:
-      STEP(6); /* Fall through. */
-    case 5:
-      STEP(5); /* Fall through. */
-    case 4:
-      STEP(4); /* Fall through. */
-    case 3:
-      STEP(3); /* Fall through. */
-    case 2:
-      STEP(2); /* Fall through. */
-    case 1:
-      STEP(1); /* Fall through. */
-    default:
-      break;
-  }
+
+/* A bit of a number in all lanes. */
+static ALWAYS_INLINE uint32_t broadcast(uint32_t number, int32_t bit) {
+  return 0u - (number >> bit & 1u);
 }
-#undef STEP
-#endif
 
 NO_SCHEDULE void gxnor_events_sum(const uint32_t* records,
                                   const gxnor_position_events* events,
@@ -283,14 +326,15 @@ NO_SCHEDULE void gxnor_events_sum(const uint32_t* records,
                                   uint32_t planes[GXNOR_MAX_PLANES]) {
   const uint32_t start = (uint32_t)events->start;
   uint32_t* const upper = planes + 4;
-  uint32_t* const end = planes + plane_count;
   const int32_t upper_count = plane_count - 4;
   low_planes low;
-  for (int32_t i = 0; i < plane_count; ++i) planes[i] = 0u - (start >> i & 1u);
-  low.ones = planes[0];
-  low.twos = planes[1];
-  low.fours = planes[2];
-  low.eights = planes[3];
+  uint32_t carry;
+  low.ones = broadcast(start, 0);
+  low.twos = broadcast(start, 1);
+  low.fours = broadcast(start, 2);
+  low.eights = broadcast(start, 3);
+#define START(i) upper[i] = broadcast(start, 4 + (i))
+  EACH_UPPER(START, upper_count);
   /* With ~a = -a - 1 the complements before and after the inputs -1 subtract
    * what they add; the first is in the start. */
   for (int32_t sign = 0;; ++sign) {
@@ -303,21 +347,24 @@ NO_SCHEDULE void gxnor_events_sum(const uint32_t* records,
       a = add_eight(records, list + 16, &low);
       b = add_eight(records, list + 24, &low);
       a = add(&upper[0], a, b);
-      ripple(end, upper_count - 2, add(&upper[1], c, a));
+      carry = add(&upper[1], c, a);
+      EACH_UPPER_FROM_2(ADD_CARRY, upper_count);
     }
     for (; left >= 0; --left, list += 8) {
       if (left == 0) {
         list = events->lists[sign].rest;
         if (list == NULL) break;
       }
-      ripple(end, upper_count, add_eight(records, list, &low));
+      carry = add_eight(records, list, &low);
+      EACH_UPPER(ADD_CARRY, upper_count);
     }
     if (sign == 1) break;
     low.ones = ~low.ones;
     low.twos = ~low.twos;
     low.fours = ~low.fours;
     low.eights = ~low.eights;
-    for (int32_t i = 0; i < upper_count; ++i) upper[i] = ~upper[i];
+#define COMPLEMENT(i) upper[i] = ~upper[i]
+    EACH_UPPER(COMPLEMENT, upper_count);
   }
   planes[0] = low.ones;
   planes[1] = low.twos;

@@ -11,9 +11,10 @@
 
 #include "gxnor_conv2d_internal.h"
 
-/* What is listed is a number of a record, or 8 times it where an address
- * cannot be shifted on the way: a byte offset. */
-#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+/* What is listed is a number of a record, or 8 times it, a byte offset, where
+ * an address cannot be shifted on the way. */
+#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) || \
+    defined(__riscv)
 #define GXNOR_EVENT_STEP 8
 #else
 #define GXNOR_EVENT_STEP 1
@@ -36,8 +37,10 @@ typedef struct gxnor_position_events {
 
 /* The lists of a stretch, in a buffer. */
 typedef struct gxnor_row_events {
-  uint16_t* events;
-  uint16_t* starts[2]; /* By sign and column; one more than columns. */
+  uint16_t* plus;      /* Of inputs +1, by rising column. */
+  uint16_t* minus_end; /* Of inputs -1, by falling column, before this. */
+  uint16_t* starts[2]; /* How many are of lower columns, by sign and column;
+                          one more than columns. */
   int32_t columns;
 } gxnor_row_events;
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instructions and bytes on microcontrollers, beside CMSIS-NN int8."""
