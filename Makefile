@@ -23,7 +23,8 @@ DEV_STAMP := $(VENV)/installed-dev
 # and a new module, which changes its folder.
 NATIVE_SOURCES := $(shell find export/runtime -type f)
 PYTHON_FOLDERS := $(shell find export gxnor_tf -type d -not -name __pycache__)
-C_SOURCES := $(shell find benchmarks examples export/runtime tests -name '*.[ch]')
+C_SOURCES := $(shell find benchmarks examples export/runtime tests \
+	-name '*.[ch]' -o -name '*.cc')
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 

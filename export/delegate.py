@@ -145,7 +145,8 @@ def get_include() -> pathlib.Path:
 
     Returns:
         The folder for a C compiler's `-I`; the headers are `gxnor/*.h`.
-        The sources are in the folder `src` beside it.
+        The sources are in the folder `src` beside it, and the custom ops for
+        TensorFlow Lite Micro in `tflite_micro/gxnor_ops.h`.
 
     Example:
     >>> (get_include() / "gxnor" / "conv2d.h").is_file()

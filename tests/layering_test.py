@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 import pytest
 
@@ -492,9 +492,26 @@ def test_import_for_type_checking_does_not_load() -> None:
     assert numpy_only_modules(modules) == []
 
 
-def wrong_includes(path: str, source: str, siblings: set[str]) -> list[str]:
-    """Includes of a kernel file that a bare-metal build may not have."""
+# Headers of compilers, for files that only one kind of processor sees.
+INSTRUCTIONS_FOLDER = "export/runtime/src/arch/"
+INSTRUCTIONS_HEADERS = {"<arm_mve.h>"}
+
+
+def wrong_includes(
+    path: str, source: str, siblings: set[str], allowed: Set[str] = frozenset()
+) -> list[str]:
+    """Includes of a file that a bare-metal build may not have.
+
+    Args:
+        path: Of the file.
+        source: Its content.
+        siblings: Headers beside it.
+        allowed: Other targets, with their quotes or brackets, that it may
+            include.
+    """
     found = []
+    if path.startswith(INSTRUCTIONS_FOLDER):
+        allowed = allowed | INSTRUCTIONS_HEADERS
     for line, text in enumerate(source.splitlines(), start=1):
         match = re.match(r"\s*#\s*include\s*(.*)", text)
         if match is None:
@@ -504,31 +521,64 @@ def wrong_includes(path: str, source: str, siblings: set[str]) -> list[str]:
         own = re.fullmatch(r'"([^"]+)".*', target)
         if system is not None and system[1] in FREESTANDING_HEADERS:
             continue
+        if target in allowed:
+            continue
         if own is not None and (
             re.fullmatch(r"gxnor/\w+\.h", own[1]) or own[1] in siblings
         ):
             continue
         found.append(
             f"{path}:{line}: {target} is neither gxnor/*.h, nor a header "
-            "beside this file, nor a freestanding C99 header."
+            "beside this file or in a folder there, nor a freestanding C99 "
+            "header."
         )
     return found
 
 
-def test_kernels_include_nothing_hosted() -> None:
-    runtime = ROOT / "export" / "runtime"
-    files = [
-        path
-        for folder in (runtime / "include", runtime / "src")
-        for path in folder.rglob("*.[ch]")
-    ]
-    assert any(path.suffix == ".c" for path in files)
-    assert any(path.suffix == ".h" for path in files)
+RUNTIME = ROOT / "export" / "runtime"
+# What a folder may include besides its own headers, the kernels' and those of
+# a freestanding C99.
+ALLOWED_INCLUDES = {
+    "include": set(),
+    "src": set(),
+    "ops": {"<string.h>", '"../src/gxnor_conv2d_internal.h"'},
+    "tflite_micro": {
+        "<cstdarg>",
+        "<cstddef>",
+        "<cstdint>",
+        '"../ops/op_run.h"',
+        '"tensorflow/lite/micro/kernels/kernel_util.h"',
+        '"tensorflow/lite/micro/micro_context.h"',
+        '"tensorflow/lite/micro/micro_log.h"',
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("folder", "suffixes"),
+    [
+        ("include", {".h"}),
+        ("src", {".c", ".h"}),
+        ("ops", {".c", ".h"}),
+        ("tflite_micro", {".cc", ".h"}),
+    ],
+)
+def test_microcontrollers_need_nothing_hosted(
+    folder: str, suffixes: set[str]
+) -> None:
+    files = [path for path in (RUNTIME / folder).rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == suffixes
     for path in files:
-        siblings = {header.name for header in path.parent.glob("*.h")}
+        siblings = {
+            header.relative_to(path.parent).as_posix()
+            for header in path.parent.rglob("*.h")
+        }
         assert (
             wrong_includes(
-                path.relative_to(ROOT).as_posix(), path.read_text(), siblings
+                path.relative_to(ROOT).as_posix(),
+                path.read_text(),
+                siblings,
+                ALLOWED_INCLUDES[folder],
             )
             == []
         )
@@ -543,10 +593,17 @@ def test_kernels_include_nothing_hosted() -> None:
         '#include "../tflite/abi.h"',
         '#include "elsewhere.h"',
         "#include GXNOR_CONFIG",
+        "#include <arm_mve.h>",
     ],
 )
 def test_wrong_include_is_found(line: str) -> None:
     assert wrong_includes("a.c", f"int x;\n{line}\n", {"inner.h"})
+
+
+def test_allowed_include_passes() -> None:
+    line = "#include <string.h>"
+    assert wrong_includes("a.c", line, set())
+    assert wrong_includes("a.c", line, set(), {"<string.h>"}) == []
 
 
 def test_right_includes_pass() -> None:
@@ -557,3 +614,9 @@ def test_right_includes_pass() -> None:
         "/* text */\n"
     )
     assert wrong_includes("a.c", source, {"inner.h"}) == []
+
+
+def test_headers_of_compilers_are_for_one_kind_of_processor() -> None:
+    path = f"{INSTRUCTIONS_FOLDER}a.h"
+    assert wrong_includes(path, "#include <arm_mve.h>", set()) == []
+    assert wrong_includes(path, "#include <math.h>", set())

@@ -131,7 +131,12 @@ def test_wheel_holds_every_source_and_the_library(
     expected = {LIBRARY, "gxnor_tf/py.typed"}
     for path in (ROOT / "gxnor_tf").rglob("*.py"):
         expected.add(path.relative_to(ROOT).as_posix())
-    for pattern in ("**/*.py", "runtime/**/*.[ch]", "runtime/CMakeLists.txt"):
+    for pattern in (
+        "**/*.py",
+        "runtime/**/*.[ch]",
+        "runtime/**/*.cc",
+        "runtime/CMakeLists.txt",
+    ):
         found = list((ROOT / "export").glob(pattern))
         assert found, pattern
         for path in found:
@@ -196,7 +201,7 @@ def test_sdist_holds_the_checkout(sdist_names: set[str]) -> None:
     expected = {
         path.relative_to(ROOT).as_posix()
         for folder in ("export", "gxnor_tf", "tests", "train")
-        for pattern in ("*.py", "*.[ch]")
+        for pattern in ("*.py", "*.[ch]", "*.cc")
         for path in (ROOT / folder).rglob(pattern)
     }
     expected |= {"CMakeLists.txt", "LICENSE", "Makefile", "requirements.txt"}

@@ -50,9 +50,9 @@ keys of the rows (null where a case has none):
   ram_bytes                  nets: arena and stack; there is nothing else"""
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Measures, prints the tables and returns the exit status."""
-    options = _options()
+    options = _options(arguments)
     missing = tools.missing_packages()
     if missing:
         print(
@@ -82,7 +82,7 @@ def main() -> int:
     return 1 if faulty else 0
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.mcu",
         description=__doc__,
@@ -97,7 +97,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workloads", type=_choices(names), default=names)
     parser.add_argument(
         "--densities",
-        type=lambda text: [float(item) for item in text.split(",")],
+        type=_densities,
         default=workloads.DENSITIES,
         help="default: 0.33,0.5,0.62,1",
     )
@@ -117,11 +117,21 @@ def _options() -> argparse.Namespace:
         help="file for the counts that tests/mcu/budgets_test.py defends; "
         f"sets --densities={budgets.DENSITY} and leaves the trained net out",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.budgets:
         options.densities = [budgets.DENSITY]
         options.workloads = [*workloads.LAYERS, *workloads.NETS]
     return options
+
+
+def _densities(text: str) -> list[float]:
+    densities = [float(item) for item in text.split(",")]
+    for density in densities:
+        if not 0 < density <= 1:
+            raise argparse.ArgumentTypeError(
+                f"a share must be in (0, 1]. Received: {density}"
+            )
+    return densities
 
 
 def _choices(known: list[str]) -> Callable[[str], list[str]]:

@@ -18,7 +18,7 @@ BOARD = (
 )
 """Start-up code, linker script and the table of cores."""
 
-KERNELS = tuple(sorted((get_include().parent / "src").glob("*.c")))
+KERNELS = tuple(sorted((get_include().parent / "src").rglob("*.c")))
 """Source files of the kernels."""
 
 WARNINGS = (

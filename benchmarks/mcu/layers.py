@@ -95,9 +95,12 @@ class Run:
 def states(
     rng: np.random.Generator, shape: tuple[int, ...], density: float
 ) -> Int8Array:
-    """Random ternary states, of which this share is not 0."""
+    """Random ternary states, of which exactly this share is not 0."""
     signs = rng.choice(np.array([-1, 1], np.int8), shape)
-    return np.where(rng.random(shape) < density, signs, 0).astype(np.int8)
+    order = rng.permutation(signs.size).reshape(shape)
+    return np.where(order < round(density * signs.size), signs, 0).astype(
+        np.int8
+    )
 
 
 def convolution(

@@ -117,7 +117,7 @@ def test_layers_have_the_density_asked_for(name: str) -> None:
     else:
         bits = np.unpackbits(layer.input.view(np.uint8)).sum()
         inputs = size * size * options.input_channels
-        assert bits / inputs == pytest.approx(0.33, abs=0.05)
+        assert bits / inputs == pytest.approx(0.33, abs=0.001)
     # A state that never occurs would hide a mistake.
     assert np.any(layer.expected[..., 0::2])
     assert np.any(layer.expected[..., 1::2])

@@ -75,6 +75,8 @@ FULLY_CONNECTED = (
     (1, 1, 1, 100, 10),
     (2, 3, 3, 33, 40),
     (1, 1, 1, 512, 128),
+    # Vectors take two of the three groups, and one; lists have long blocks.
+    (1, 1, 1, 900, 96),
 )
 
 

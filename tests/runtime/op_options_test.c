@@ -8,11 +8,23 @@
 static const entry kFullyConnectedEntries[] = {
     {"input_channels", 40}, {"output_channels", 10}, {"version", 1}};
 
+enum { kMessageSize = 256 };
+
+static void print(void* where, const char* format, va_list arguments) {
+  vsnprintf(where, kMessageSize, format, arguments);
+}
+
+static bool read_bytes(gxnor_op op, const void* bytes, size_t size,
+                       gxnor_op_params* params, char message[kMessageSize]) {
+  const gxnor_op_report report = {print, message};
+  return gxnor_op_read_options(op, bytes, size, params, &report);
+}
+
 static bool read(gxnor_op op, const entry* entries, size_t count,
-                 gxnor_op_params* params, char* message) {
+                 gxnor_op_params* params, char message[kMessageSize]) {
   writer w;
   write_map(&w, entries, count, 4);
-  return gxnor_op_read_options(op, w.bytes, w.size, params, message);
+  return read_bytes(op, w.bytes, w.size, params, message);
 }
 
 static void test_names(void) {
@@ -23,13 +35,16 @@ static void test_names(void) {
   CHECK_EQ(gxnor_op_from_name("GxnorMaxPool2D"), GXNOR_OP_MAX_POOL_2D);
   CHECK_EQ(gxnor_op_from_name("GxnorPack"), GXNOR_OP_PACK);
   CHECK_EQ(gxnor_op_from_name("GxnorUnpack"), GXNOR_OP_UNPACK);
+  for (int op = GXNOR_OP_CONV_2D; op <= GXNOR_OP_UNPACK; ++op) {
+    CHECK_EQ(gxnor_op_from_name(gxnor_op_name((gxnor_op)op)), op);
+  }
   CHECK_EQ(gxnor_op_from_name("GxnorConv2"), GXNOR_OP_UNKNOWN);
   CHECK_EQ(gxnor_op_from_name(""), GXNOR_OP_UNKNOWN);
 }
 
 static void test_fully_connected(void) {
   gxnor_op_params params;
-  char message[GXNOR_OPTIONS_MESSAGE_SIZE];
+  char message[kMessageSize];
   CHECK(read(GXNOR_OP_FULLY_CONNECTED, kFullyConnectedEntries, 3, &params,
              message));
   CHECK_EQ(params.conv2d.input_channels, 40);
@@ -43,7 +58,7 @@ static void test_pack(void) {
   static const gxnor_op kOps[] = {GXNOR_OP_PACK, GXNOR_OP_UNPACK};
   for (int i = 0; i < 2; ++i) {
     gxnor_op_params params;
-    char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
+    char message[kMessageSize] = "";
     CHECK(read(kOps[i], kEntries, 2, &params, message));
     CHECK_EQ(params.pack.channels, 33);
     CHECK_EQ(params.pack.positions, 0);
@@ -61,7 +76,7 @@ static void test_conv2d(void) {
   entry entries[kConv2dEntryCount];
   gxnor_op_params params;
   const gxnor_conv2d_params* const p = &params.conv2d;
-  char message[GXNOR_OPTIONS_MESSAGE_SIZE];
+  char message[kMessageSize];
   memcpy(entries, kConv2dEntries, sizeof entries);
   for (int i = 0; i + 1 < kConv2dEntryCount; ++i) entries[i].value = 10 + i;
   CHECK(read(GXNOR_OP_CONV_2D, entries, kConv2dEntryCount, &params, message));
@@ -91,7 +106,7 @@ static void test_conv2d(void) {
 static void test_depthwise(void) {
   entry entries[kConv2dEntryCount];
   gxnor_op_params params, expected;
-  char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
+  char message[kMessageSize] = "";
   size_t count = 0;
   for (size_t i = 0; i < kConv2dEntryCount; ++i) {
     const char* const key = kConv2dEntries[i].key;
@@ -121,7 +136,7 @@ static void test_max_pool(void) {
   const gxnor_max_pool2d_params expected = {0, 0, 0, 40, 8, 9,
                                             2, 3, 4, 5,  6, 7};
   gxnor_op_params params;
-  char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
+  char message[kMessageSize] = "";
   CHECK(read(GXNOR_OP_MAX_POOL_2D, kEntries, kCount, &params, message));
   CHECK(memcmp(&params.max_pool2d, &expected, sizeof expected) == 0);
   CHECK(
@@ -133,7 +148,7 @@ static void test_max_pool(void) {
 static void check_refused(const entry* entries, size_t count,
                           const char* text) {
   gxnor_op_params params;
-  char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
+  char message[kMessageSize] = "";
   CHECK(!read(GXNOR_OP_CONV_2D, entries, count, &params, message));
   CHECK(strstr(message, text) != NULL);
 }
@@ -160,14 +175,13 @@ static void test_range(void) {
     memcpy(entries, kConv2dEntries, sizeof entries);
     for (size_t j = 0; j < sizeof kWrong / sizeof kWrong[0]; ++j) {
       gxnor_op_params params;
-      char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
+      char message[kMessageSize] = "";
       writer w;
       entries[i].value = kWrong[j];
       write_map(&w, entries, kConv2dEntryCount, 8);
       snprintf(text, sizeof text, "`%s` is %" PRId64, entries[i].key,
                kWrong[j]);
-      CHECK(!gxnor_op_read_options(GXNOR_OP_CONV_2D, w.bytes, w.size, &params,
-                                   message));
+      CHECK(!read_bytes(GXNOR_OP_CONV_2D, w.bytes, w.size, &params, message));
       CHECK(strstr(message, text) != NULL);
     }
     if (kConv2dEntries[i].value == 1) { /* Not a padding. */
@@ -194,14 +208,13 @@ static void test_other_maps(void) {
 
 static void test_no_map(void) {
   gxnor_op_params params;
-  char message[GXNOR_OPTIONS_MESSAGE_SIZE] = "";
+  char message[kMessageSize] = "";
   writer w;
-  CHECK(!gxnor_op_read_options(GXNOR_OP_CONV_2D, NULL, 0, &params, message));
+  CHECK(!read_bytes(GXNOR_OP_CONV_2D, NULL, 0, &params, message));
   CHECK(strstr(message, "0 bytes, are no flexbuffer map") != NULL);
   write_map(&w, kConv2dEntries, kConv2dEntryCount, 4);
   w.bytes[w.size - 4 - kConv2dEntryCount] = 3 << 2 | 2; /* First is FLOAT. */
-  CHECK(!gxnor_op_read_options(GXNOR_OP_CONV_2D, w.bytes, w.size, &params,
-                               message));
+  CHECK(!read_bytes(GXNOR_OP_CONV_2D, w.bytes, w.size, &params, message));
   CHECK(strstr(message, "entry 0 of its options is no integer") != NULL);
 }
 

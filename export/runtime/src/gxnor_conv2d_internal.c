@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-#include "gxnor_lowest_bit_internal.h"
 #include "gxnor_shape_internal.h"
+#include "gxnor_take_bit_internal.h"
 
 /* Checks what all kernels have. */
 static gxnor_status check(gxnor_conv2d_shape_of shape_of,
@@ -107,8 +107,7 @@ static uint32_t add_events(const gxnor_conv2d_call* call,
         uint32_t bits =
             input[word] & gxnor_conv2d_lane_mask(p->input_channels, group);
         while (bits != 0) {
-          const int32_t record =
-              first + (int32_t)gxnor_take_lowest_bit(&bits, 1);
+          const uint32_t record = gxnor_take_bit(&bits, (uint32_t)first, 1);
           gxnor_conv2d_add_record(records + 2 * (size_t)record,
                                   call->shape.planes, planes);
           ++events;

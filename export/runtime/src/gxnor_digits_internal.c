@@ -2,7 +2,7 @@
 #include "gxnor_digits_internal.h"
 
 #include "gxnor_events_internal.h"
-#include "gxnor_lowest_bit_internal.h"
+#include "gxnor_take_bit_internal.h"
 #include "gxnor_transpose_internal.h"
 
 /* Digits of an int8 that are not 0, at most. */
@@ -73,7 +73,7 @@ static void count_inputs(const int8_t* inputs, int32_t count,
                          gxnor_digits* digits) {
   for (int32_t i = 0; i < count; ++i) {
     uint32_t found = find_digits(inputs[i]);
-    while (found != 0) ++digits->counts[gxnor_take_lowest_bit(&found, 1)];
+    while (found != 0) ++digits->counts[gxnor_take_bit(&found, 0, 1)];
   }
 }
 
@@ -85,7 +85,7 @@ static void list_inputs(const int8_t* inputs, int32_t count, int32_t tap,
   for (int32_t i = 0; i < count; ++i, event += GXNOR_EVENT_STEP) {
     uint32_t found = find_digits(inputs[i]);
     while (found != 0) {
-      const uint32_t list = gxnor_take_lowest_bit(&found, 1);
+      const uint32_t list = gxnor_take_bit(&found, 0, 1);
       events[digits->ends[list]++] = (uint16_t)event;
     }
   }

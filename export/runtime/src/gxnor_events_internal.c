@@ -2,8 +2,12 @@
 #include "gxnor_events_internal.h"
 
 #include "arch/gxnor_add_eight_armv6m.h"
-#include "gxnor_lowest_bit_internal.h"
 #include "gxnor_shape_internal.h"
+#include "gxnor_take_bit_internal.h"
+
+#if GXNOR_EVENTS_MVE
+#include "arch/gxnor_fill_rest_mve.h"
+#endif
 
 /* GCC's scheduler before register allocation would load ahead and spill. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -139,12 +143,11 @@ static NO_INLINE void list_column(const gxnor_conv2d_params* p,
       uint32_t plus = words[0] & either;
       uint32_t minus = words[1] & either;
       while (plus != 0) {
-        *plus_end++ =
-            (uint16_t)(first + gxnor_take_lowest_bit(&plus, GXNOR_EVENT_STEP));
+        *plus_end++ = (uint16_t)gxnor_take_bit(&plus, first, GXNOR_EVENT_STEP);
       }
       while (minus != 0) {
         *--minus_end =
-            (uint16_t)(first + gxnor_take_lowest_bit(&minus, GXNOR_EVENT_STEP));
+            (uint16_t)gxnor_take_bit(&minus, first, GXNOR_EVENT_STEP);
       }
       words += 2;
       first += GXNOR_EVENT_STEP * GXNOR_LANES;
@@ -186,6 +189,16 @@ void gxnor_events_list_row(const gxnor_conv2d_call* call,
   }
 }
 
+/* Copies up to seven events, and null records to make them eight. */
+static void fill_rest(const uint16_t* events, int32_t count,
+                      uint16_t null_record, uint16_t rest[8]) {
+#if GXNOR_EVENTS_MVE
+  gxnor_fill_rest_mve(events, count, null_record, rest);
+#else
+  for (int32_t i = 0; i < 8; ++i) rest[i] = i < count ? events[i] : null_record;
+#endif
+}
+
 void gxnor_events_take(const gxnor_conv2d_call* call,
                        const gxnor_row_events* row, int32_t position,
                        gxnor_position_events* events) {
@@ -206,9 +219,7 @@ void gxnor_events_take(const gxnor_conv2d_call* call,
     list->events = all;
     list->eights = count / 8;
     list->rest = count % 8 != 0 ? rest : NULL;
-    for (int32_t i = 0; i < 8; ++i) {
-      rest[i] = i < count % 8 ? all[count / 8 * 8 + i] : null_record;
-    }
+    fill_rest(all + count / 8 * 8, count % 8, null_record, rest);
     events->start += sign == 0 ? -count : count;
   }
 }
@@ -248,7 +259,7 @@ static ALWAYS_INLINE uint32_t add(uint32_t* low, uint32_t b, uint32_t c) {
   return carry;
 }
 
-#if GXNOR_EVENT_STEP == 1 && defined(__arm__) && defined(__GNUC__)
+#if GXNOR_EVENT_STEP != 8 && defined(__arm__) && defined(__GNUC__)
 /* Makes one LDRD of the two words; it needs an alignment of 4 only. */
 typedef uint64_t __attribute__((may_alias)) record_pair;
 #endif
@@ -261,10 +272,10 @@ static ALWAYS_INLINE uint32_t add_record(const uint32_t* records,
   const uint32_t* const record =
       (const uint32_t*)(const void*)((const char*)records + event);
 #else
-  const uint32_t* record = records + 2 * (size_t)event;
+  const uint32_t* record = records + 2 / GXNOR_EVENT_STEP * (size_t)event;
 #endif
   uint32_t positive, zero, carry;
-#if GXNOR_EVENT_STEP == 1 && defined(__arm__) && defined(__GNUC__)
+#if GXNOR_EVENT_STEP != 8 && defined(__arm__) && defined(__GNUC__)
   /* LDRD has no index register: the address must not become a part of it. */
   uint64_t both;
   __asm__("" : "+r"(record));

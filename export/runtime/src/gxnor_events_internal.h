@@ -11,9 +11,19 @@
 
 #include "gxnor_conv2d_internal.h"
 
-/* What is listed is a number of a record, or 8 times it, a byte offset, where
- * an address cannot be shifted on the way. */
-#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) || \
+/* Whether Helium sums the events of packed inputs: arch/gxnor_events_mve.h. */
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && defined(__GNUC__)
+#define GXNOR_EVENTS_MVE 1
+#else
+#define GXNOR_EVENTS_MVE 0
+#endif
+
+/* What is listed is a number of a record; 8 times it, a byte offset, where an
+ * address cannot be shifted on the way; 2 times it, an offset of words, where
+ * it is shifted by two bits. */
+#if GXNOR_EVENTS_MVE
+#define GXNOR_EVENT_STEP 2
+#elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) || \
     defined(__riscv)
 #define GXNOR_EVENT_STEP 8
 #else
@@ -67,9 +77,9 @@ void gxnor_events_take(const gxnor_conv2d_call* call,
                        const gxnor_row_events* row, int32_t position,
                        gxnor_position_events* events);
 
-/* Sums the records of a position and a group. `records` is where a record of
- * the number 0 would be. Bit l of planes[i] is bit i of the two's complement
- * sum of lane l, i < plane_count. */
+/* Sums the records of a position and a group. `records` is
+ * where a record of the number 0 would be. Bit l of planes[i] is bit i of the
+ * two's complement sum of lane l, i < plane_count. */
 void gxnor_events_sum(const uint32_t* records,
                       const gxnor_position_events* events, int32_t plane_count,
                       uint32_t planes[GXNOR_MAX_PLANES]);

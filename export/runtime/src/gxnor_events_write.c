@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gxnor_events_internal.h"
 
+/* Groups that are summed at once. */
+#if GXNOR_EVENTS_MVE
+#include "arch/gxnor_events_mve.h"
+#define MAX_GROUPS 4
+/* GCC 12 would store a vector in a way that its assembler refuses. */
+#define NO_VECTOR(pointer) __asm__("" : "+r"(pointer))
+#else
+#define MAX_GROUPS 1
+#define NO_VECTOR(pointer) ((void)0)
+#endif
+
 /* Where a record of the number 0 would be for a position of a stretch: before
  * the group's records by as many as the position is further right. */
 static const uint32_t* position_records(const gxnor_conv2d_call* call,
@@ -13,6 +24,51 @@ static const uint32_t* position_records(const gxnor_conv2d_call* call,
 }
 
 static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
+
+/* How many of the groups that are left are summed next: never three. */
+static int32_t take_groups(int32_t left) {
+  return MAX_GROUPS == 1 || left == 1 ? 1 : left < MAX_GROUPS ? 2 : MAX_GROUPS;
+}
+
+/* The states of some groups of a position, from at->group on. */
+static void get_states(const gxnor_conv2d_call* call,
+                       const gxnor_conv2d_position* at, int32_t groups,
+                       int32_t position, const gxnor_position_events* events,
+                       uint32_t states[2][MAX_GROUPS]) {
+  const uint32_t* const records = position_records(call, at->group, position);
+  const int32_t count = call->shape.planes;
+#if GXNOR_EVENTS_MVE
+  mve_plane planes[GXNOR_MAX_PLANES];
+  mve_sum(records, 8 * ((uint32_t)call->shape.depth + 1), groups, events, count,
+          planes);
+  mve_compare(
+      (const uint32_t*)call->thresholds + 2 * (size_t)count * (size_t)at->group,
+      groups, count, planes, states);
+#else
+  uint32_t planes[GXNOR_MAX_PLANES];
+  (void)groups;
+  gxnor_events_sum(records, events, count, planes);
+  gxnor_conv2d_compare(call, at, planes, &states[0][0]);
+#endif
+}
+
+/* The planes of the sums of some groups of a position. */
+static void get_planes(const gxnor_conv2d_call* call, int32_t first,
+                       int32_t groups, int32_t position,
+                       const gxnor_position_events* events,
+                       uint32_t planes[MAX_GROUPS][GXNOR_MAX_PLANES]) {
+  const uint32_t* const records = position_records(call, first, position);
+  const int32_t count = call->shape.planes;
+#if GXNOR_EVENTS_MVE
+  mve_plane lanes[GXNOR_MAX_PLANES];
+  mve_sum(records, 8 * ((uint32_t)call->shape.depth + 1), groups, events, count,
+          lanes);
+  mve_take_planes(groups, count, lanes, planes);
+#else
+  (void)groups;
+  gxnor_events_sum(records, events, count, planes[0]);
+#endif
+}
 
 /* ---- Packed output ---- */
 
@@ -52,19 +108,22 @@ static int32_t move_on(const axis* a, int32_t at, windows* in) {
   return at;
 }
 
-/* Takes states into the maxima of the windows that they are in. */
-static void take_maximum(const gxnor_conv2d_shape* shape, const uint32_t* pair,
-                         int32_t group, const windows* rows,
-                         const windows* columns, uint32_t* output) {
-  const size_t groups = (size_t)shape->output_groups;
+/* Takes the states of groups into the maxima of the windows that they are in;
+ * `output` is that of the first group. */
+static void take_maximum(const gxnor_conv2d_shape* shape,
+                         uint32_t states[2][MAX_GROUPS], int32_t groups,
+                         const windows* rows, const windows* columns,
+                         uint32_t* output) {
   for (int32_t y = rows->begin; y < rows->end; ++y) {
     for (int32_t x = columns->begin; x < columns->end; ++x) {
       const size_t position =
           (size_t)y * (size_t)shape->output_width + (size_t)x;
-      uint32_t* const maximum =
-          output + 2 * (position * groups + (size_t)group);
-      maximum[0] |= pair[0];
-      maximum[1] &= pair[1];
+      uint32_t* maximum = output + 2 * position * (size_t)shape->output_groups;
+      for (int32_t g = 0; g < groups; ++g) {
+        NO_VECTOR(maximum);
+        *maximum++ |= states[0][g];
+        *maximum++ &= states[1][g];
+      }
     }
   }
 }
@@ -74,11 +133,12 @@ static void start_maxima(const gxnor_conv2d_call* call, uint32_t* output) {
   const gxnor_conv2d_shape* const s = &call->shape;
   const size_t positions = (size_t)call->params->batches *
                            (size_t)s->output_height * (size_t)s->output_width;
-  for (size_t i = 0; i < positions; ++i) {
-    for (int32_t group = 0; group < s->output_groups; ++group) {
-      *output++ = 0;
-      *output++ = gxnor_conv2d_lane_mask(call->params->output_channels, group);
-    }
+  const size_t words = 2 * (size_t)s->output_groups;
+  const uint32_t last = gxnor_conv2d_lane_mask(call->params->output_channels,
+                                               s->output_groups - 1);
+  for (size_t i = 0; i < positions; ++i, output += words) {
+    for (size_t j = 0; j < words; ++j) output[j] = 0u - (uint32_t)(j & 1);
+    output[words - 1] = last;
   }
 }
 
@@ -96,13 +156,13 @@ static void write_stretch_t2(const gxnor_conv2d_call* call,
     move_to(across, first->x + i, columns);
     if (columns->begin == columns->end) continue;
     gxnor_events_take(call, &row, i, &events);
-    for (at.group = 0; at.group < s->output_groups; ++at.group) {
-      uint32_t planes[GXNOR_MAX_PLANES];
-      uint32_t pair[2];
-      gxnor_events_sum(position_records(call, at.group, i), &events, s->planes,
-                       planes);
-      gxnor_conv2d_compare(call, &at, planes, pair);
-      take_maximum(s, pair, at.group, rows, columns, output);
+    for (at.group = 0; at.group < s->output_groups;) {
+      const int32_t groups = take_groups(s->output_groups - at.group);
+      uint32_t states[2][MAX_GROUPS];
+      get_states(call, &at, groups, i, &events, states);
+      take_maximum(s, states, groups, rows, columns,
+                   output + 2 * (size_t)at.group);
+      at.group += groups;
     }
   }
 }
@@ -163,15 +223,17 @@ void gxnor_events_write_s32(const gxnor_conv2d_call* call, int32_t positions,
         for (int32_t i = 0; i < count; ++i) {
           gxnor_position_events events;
           gxnor_events_take(call, &row, i, &events);
-          for (int32_t group = 0; group < s->output_groups; ++group) {
-            const int32_t left = p->output_channels - group * GXNOR_LANES;
-            const int32_t lanes = least(left, GXNOR_LANES);
-            uint32_t planes[GXNOR_MAX_PLANES];
-            int32_t sums[GXNOR_LANES];
-            gxnor_events_sum(position_records(call, group, i), &events,
-                             s->planes, planes);
-            gxnor_conv2d_gather(call, planes, sums);
-            for (int32_t lane = 0; lane < lanes; ++lane) *output++ = sums[lane];
+          for (int32_t group = 0; group < s->output_groups;) {
+            const int32_t groups = take_groups(s->output_groups - group);
+            uint32_t planes[MAX_GROUPS][GXNOR_MAX_PLANES];
+            get_planes(call, group, groups, i, &events, planes);
+            for (int32_t g = 0; g < groups; ++g, ++group) {
+              const int32_t left = p->output_channels - group * GXNOR_LANES;
+              const int32_t lanes = least(left, GXNOR_LANES);
+              int32_t sums[GXNOR_LANES];
+              gxnor_conv2d_gather(call, planes[g], sums);
+              for (int32_t l = 0; l < lanes; ++l) *output++ = sums[l];
+            }
           }
         }
       }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "op_node.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "op_internal.h"
 
-/* ---- For the families ---- */
+/* ---- For the host's kernels ---- */
 
 const TfLiteTensor* gxnor_op_input(const TfLiteContext* context,
                                    const gxnor_op_node* self, int32_t place) {
@@ -16,43 +15,23 @@ const TfLiteTensor* gxnor_op_input(const TfLiteContext* context,
   return index == kTfLiteOptionalTensor ? NULL : &context->tensors[index];
 }
 
-const TfLiteTensor* gxnor_op_output(const TfLiteContext* context,
-                                    const gxnor_op_node* self) {
+const TfLiteTensor* gxnor_op_output_tensor(const TfLiteContext* context,
+                                           const gxnor_op_node* self) {
   return &context->tensors[self->output];
 }
 
-int32_t gxnor_op_packed_size(int32_t channels) {
-  return 2 * ((channels - 1) / GXNOR_LANES + 1);
-}
-
-TfLiteStatus gxnor_op_resize_output(TfLiteContext* context,
-                                    const gxnor_op_node* self,
-                                    const int32_t* leading,
-                                    int32_t leading_count, int32_t last) {
-  TfLiteTensor* const output = &context->tensors[self->output];
-  const size_t rank = (size_t)leading_count + 1;
-  TfLiteIntArray* dims;
-  /* The runtime would take a constant of the right shape. */
-  if (output->allocation_type == kTfLiteMmapRo) {
-    return gxnor_op_fail(context, self,
-                         "the output is a constant; the file is damaged");
-  }
-  dims = malloc(sizeof *dims + rank * sizeof dims->data[0]);
-  if (dims == NULL) return gxnor_op_fail(context, self, "out of memory");
-  dims->size = (int32_t)rank;
-  for (int32_t i = 0; i < leading_count; ++i) dims->data[i] = leading[i];
-  dims->data[leading_count] = last;
-  /* The runtime frees `dims`. */
-  return context->ResizeTensor(context, output, dims);
+bool gxnor_op_has_thresholds(const gxnor_op_node* self) {
+  return self->inputs[kGxnorThresholds] != kTfLiteOptionalTensor;
 }
 
 TfLiteStatus gxnor_op_resize_scratch(TfLiteContext* context,
                                      gxnor_op_node* self, size_t size) {
   if (gxnor_memory_resize(&self->scratch, size)) return kTfLiteOk;
-  return gxnor_op_fail(context, self,
-                       "there is no memory for %zu bytes of scratch; use a "
-                       "smaller batch, or load_delegate(kernels=\"reference\")",
-                       size);
+  return gxnor_op_node_fail(
+      context, self,
+      "there is no memory for %zu bytes of scratch; use a "
+      "smaller batch, or load_delegate(kernels=\"reference\")",
+      size);
 }
 
 gxnor_op_runner gxnor_op_make_runner(const TfLiteContext* context,
@@ -68,81 +47,45 @@ void gxnor_op_run_tasks(void* runner, gxnor_host_task task, void* argument,
   gxnor_thread_pool_run(self->pool, self->threads, task, argument, count);
 }
 
-TfLiteStatus gxnor_op_fail(TfLiteContext* context, const gxnor_op_node* self,
-                           const char* format, ...) {
+/* ---- Errors ---- */
+
+/* Who reports, and where. */
+typedef struct reporter {
+  TfLiteContext* context;
+  const gxnor_op_node* node;
+} reporter;
+
+/* The `print` of a gxnor_op_report; `where` is a reporter. */
+static void print_error(void* where, const char* format, va_list arguments) {
+  const reporter* const self = where;
+  TfLiteContext* const context = self->context;
   char text[512];
   char output[64] = "?";
-  va_list arguments;
-  va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  if (self->output >= 0) {
-    const char* const name = context->tensors[self->output].name;
+  if (self->node->output >= 0) {
+    const char* const name = context->tensors[self->node->output].name;
     if (name != NULL) gxnor_copy_printable(name, output, sizeof output);
   }
   context->ReportError(context, "gxnor_tf: %s, output tensor '%s': %s.\n",
-                       self->name, output, text);
+                       self->node->name, output, text);
+}
+
+TfLiteStatus gxnor_op_node_fail(TfLiteContext* context,
+                                const gxnor_op_node* self, const char* format,
+                                ...) {
+  reporter where = {context, self};
+  va_list arguments;
+  va_start(arguments, format);
+  print_error(&where, format, arguments);
+  va_end(arguments);
   return kTfLiteError;
 }
 
-const char* gxnor_shape_text(const int32_t* sizes, int32_t rank,
-                             char text[kGxnorShapeTextSize]) {
-  size_t length = 0;
-  for (int32_t i = 0; i < rank && length + 16 < kGxnorShapeTextSize; ++i) {
-    length += (size_t)snprintf(text + length, kGxnorShapeTextSize - length,
-                               i == 0 ? "%d" : ", %d", (int)sizes[i]);
-  }
-  text[length] = '\0';
-  return text;
-}
-
-const char* gxnor_dims_text(const TfLiteIntArray* dims,
-                            char text[kGxnorShapeTextSize]) {
-  return gxnor_shape_text(dims == NULL ? NULL : dims->data,
-                          dims == NULL ? 0 : dims->size, text);
-}
-
-TfLiteStatus gxnor_op_check_sizes(TfLiteContext* context,
-                                  const gxnor_op_node* self,
-                                  const TfLiteIntArray* dims) {
-  char text[kGxnorShapeTextSize];
-  for (int32_t i = 0; i < dims->size; ++i) {
-    if (dims->data[i] < 1) {
-      return gxnor_op_fail(context, self,
-                           "all sizes of the input must be >= 1; received (%s)",
-                           gxnor_dims_text(dims, text));
-    }
-  }
-  return kTfLiteOk;
-}
-
-TfLiteStatus gxnor_op_check_packed_image(TfLiteContext* context,
-                                         const gxnor_op_node* self,
-                                         int32_t channels, int32_t sizes[3]) {
-  const TfLiteIntArray* const dims = gxnor_op_input(context, self, 0)->dims;
-  char text[kGxnorShapeTextSize];
-  if (dims == NULL || dims->size != 4) {
-    return gxnor_op_fail(context, self,
-                         "the input must have the shape (batch, height, "
-                         "width, channels); received (%s)",
-                         gxnor_dims_text(dims, text));
-  }
-  if (gxnor_op_check_sizes(context, self, dims) != kTfLiteOk) {
-    return kTfLiteError;
-  }
-  if (dims->data[3] != gxnor_op_packed_size(channels)) {
-    return gxnor_op_fail(
-        context, self,
-        "the last axis of the input must be %d, for option `channels` is %d "
-        "and the input packed; received (%s)",
-        (int)gxnor_op_packed_size(channels), (int)channels,
-        gxnor_dims_text(dims, text));
-  }
-  for (int32_t i = 0; i < 3; ++i) sizes[i] = dims->data[i];
-  return kTfLiteOk;
-}
-
 /* ---- Init ---- */
+
+static const gxnor_op_family kMaxPoolFamily = {.run = gxnor_op_run_max_pool2d};
+static const gxnor_op_family kPackFamily = {.run = gxnor_op_run_pack};
+static const gxnor_op_family kUnpackFamily = {.run = gxnor_op_run_unpack};
 
 static const gxnor_op_family* family_of(gxnor_op op) {
   switch (op) {
@@ -152,44 +95,49 @@ static const gxnor_op_family* family_of(gxnor_op op) {
     case GXNOR_OP_DEPTHWISE_CONV_2D:
       return &gxnor_op_depthwise_family;
     case GXNOR_OP_MAX_POOL_2D:
-      return &gxnor_op_max_pool_family;
+      return &kMaxPoolFamily;
     case GXNOR_OP_PACK:
+      return &kPackFamily;
     case GXNOR_OP_UNPACK:
-      return &gxnor_op_pack_family;
+      return &kUnpackFamily;
     default:
       return NULL;
   }
 }
 
-static bool is_tensor(const TfLiteContext* context, int32_t index) {
-  return index >= 0 && (size_t)index < context->tensors_size;
+/* Reads an index of a node's tensors, kTfLiteOptionalTensor for one that is
+ * absent; false if it is the index of nothing. */
+static bool read_index(const TfLiteContext* context,
+                       const TfLiteIntArray* tensors, int32_t place,
+                       int32_t* index) {
+  *index = kTfLiteOptionalTensor;
+  if (place >= tensors->size || tensors->data[place] == kTfLiteOptionalTensor) {
+    return true;
+  }
+  if (tensors->data[place] < 0 ||
+      (size_t)tensors->data[place] >= context->tensors_size) {
+    return false;
+  }
+  *index = tensors->data[place];
+  return true;
 }
 
-/* Reads the indices of a node's tensors; false if there are others than the
- * op has. */
-static bool read_tensors(const TfLiteContext* context, const TfLiteNode* node,
+/* Reads the indices of a node's tensors. */
+static void read_tensors(const TfLiteContext* context, const TfLiteNode* node,
                          gxnor_op_node* self) {
-  const TfLiteIntArray* const inputs = node->inputs;
-  const TfLiteIntArray* const outputs = node->outputs;
-  if (outputs == NULL || outputs->size != 1 ||
-      !is_tensor(context, outputs->data[0])) {
-    return false;
+  static const TfLiteIntArray kNone = {0};
+  const TfLiteIntArray* const inputs =
+      node->inputs == NULL ? &kNone : node->inputs;
+  const TfLiteIntArray* const outputs =
+      node->outputs == NULL ? &kNone : node->outputs;
+  bool right = read_index(context, outputs, 0, &self->output);
+  for (int32_t i = 0; i < kGxnorMaxInputs; ++i) {
+    right = read_index(context, inputs, i, &self->inputs[i]) && right;
   }
-  self->output = outputs->data[0];
-  if (inputs == NULL || inputs->size < self->family->required_inputs ||
-      inputs->size > self->family->most_inputs) {
-    return false;
-  }
-  for (int32_t i = 0; i < inputs->size; ++i) {
-    const int32_t index = inputs->data[i];
-    const bool optional = i >= self->family->required_inputs;
-    if (!is_tensor(context, index) &&
-        !(optional && index == kTfLiteOptionalTensor)) {
-      return false;
-    }
-    self->inputs[i] = index;
-  }
-  return true;
+  /* No op has no input, so that Prepare reports this. */
+  self->input_count = right ? inputs->size : 0;
+  self->output_count =
+      self->output == kTfLiteOptionalTensor ? 0 : outputs->size;
 }
 
 static void* op_init(TfLiteContext* context, const char* buffer,
@@ -213,28 +161,14 @@ static void* op_init(TfLiteContext* context, const char* buffer,
   self->scratch.kind = GXNOR_MEMORY_SCRATCH;
   gxnor_copy_printable(registration->custom_name, self->name,
                        sizeof self->name);
-  for (int32_t i = 0; i < kGxnorMaxInputs; ++i) {
-    self->inputs[i] = kTfLiteOptionalTensor;
-  }
-  self->output = kTfLiteOptionalTensor;
   self->op = gxnor_op_from_name(registration->custom_name);
   self->family = family_of(self->op);
-  /* Init cannot fail: Prepare reports the message. */
-  if (self->family == NULL) {
-    snprintf(self->message, sizeof self->message,
-             "the delegate does not know this op; update gxnor_tf");
-  } else if (!read_tensors(context, node, self)) {
-    snprintf(self->message, sizeof self->message,
-             "the op must have %s and one output; export the model again",
-             self->family->inputs_text);
-  } else if (node->custom_initial_data_size < 0) {
-    snprintf(self->message, sizeof self->message,
-             "its options are damaged; export the model again");
-  } else {
-    gxnor_op_read_options(self->op, node->custom_initial_data,
-                          (size_t)node->custom_initial_data_size, &self->params,
-                          self->message);
-  }
+  /* The model outlives the node. */
+  self->options = node->custom_initial_data;
+  self->options_size = node->custom_initial_data_size < 0
+                           ? 0
+                           : (size_t)node->custom_initial_data_size;
+  read_tensors(context, node, self);
   return self;
 }
 
@@ -247,46 +181,134 @@ static void op_free(TfLiteContext* context, void* buffer) {
   free(self);
 }
 
-/* ---- Prepare and Invoke ---- */
+/* ---- Prepare ---- */
 
-/* Checks that constants are where words may be read from. */
-static TfLiteStatus check_alignment(TfLiteContext* context,
-                                    const gxnor_op_node* self) {
-  for (int32_t i = 0; i < self->family->most_inputs; ++i) {
-    const TfLiteTensor* const input = gxnor_op_input(context, self, i);
-    if (input == NULL || input->type != kTfLiteInt32 ||
-        input->allocation_type != kTfLiteMmapRo) {
-      continue;
-    }
-    if (input->data == NULL || (uintptr_t)input->data % sizeof(int32_t) != 0) {
-      return gxnor_op_fail(context, self,
-                           "the data of input %d must be 4-byte aligned in "
-                           "the file; export the model again",
-                           (int)i);
-    }
+static gxnor_op_tensor view_of(const TfLiteTensor* tensor) {
+  const bool constant = tensor->allocation_type == kTfLiteMmapRo ||
+                        tensor->allocation_type == kTfLitePersistentRo;
+  const gxnor_op_tensor view = {
+      .type = tensor->type,
+      .zero_point = tensor->params.zero_point,
+      .rank = tensor->dims == NULL ? 0 : tensor->dims->size,
+      .sizes = tensor->dims == NULL ? NULL : tensor->dims->data,
+      .constant = constant,
+      .data = tensor->data,
+      .bytes = tensor->bytes,
+  };
+  return view;
+}
+
+/* Checks the node, completes its parameters and finds its output's shape,
+ * which may point into *tensors. */
+static bool check_node(const TfLiteContext* context, gxnor_op_node* self,
+                       gxnor_op_tensors* tensors, gxnor_op_output* output,
+                       const gxnor_op_report* report) {
+  unsigned present = 0;
+  memset(tensors, 0, sizeof *tensors);
+  for (int32_t i = 0; i < kGxnorMaxInputs; ++i) {
+    const TfLiteTensor* const tensor = gxnor_op_input(context, self, i);
+    if (tensor == NULL) continue;
+    present |= 1u << i;
+    tensors->inputs[i] = view_of(tensor);
   }
-  return kTfLiteOk;
+  tensors->has_thresholds = gxnor_op_has_thresholds(self);
+  if (!gxnor_op_check_count(self->op, self->input_count, present,
+                            self->output_count, report)) {
+    return false;
+  }
+  tensors->output = view_of(gxnor_op_output_tensor(context, self));
+  return gxnor_op_read_options(self->op, self->options, self->options_size,
+                               &self->params, report) &&
+         gxnor_op_check(self->op, tensors, &self->params, output, report);
+}
+
+/* Makes a plan for the host's kernels, or room for those of include/gxnor. */
+static TfLiteStatus prepare_kernels(TfLiteContext* context,
+                                    gxnor_op_node* self) {
+  self->on_host = false;
+  if (self->shared->kernels != NULL && self->family->prepare != NULL &&
+      self->family->prepare(context, self) != kTfLiteOk) {
+    return kTfLiteError;
+  }
+  if (self->on_host) return kTfLiteOk;
+  return gxnor_op_resize_scratch(
+      context, self,
+      gxnor_op_buffer_size(
+          self->op,
+          gxnor_op_input(context, self, kGxnorInput)->type == kTfLiteInt32,
+          &self->params));
+}
+
+static TfLiteStatus resize_output(TfLiteContext* context,
+                                  const gxnor_op_node* self,
+                                  const gxnor_op_output* shape) {
+  TfLiteTensor* const output = &context->tensors[self->output];
+  const size_t rank = (size_t)shape->leading_count + 1;
+  TfLiteIntArray* dims;
+  dims = malloc(sizeof *dims + rank * sizeof dims->data[0]);
+  if (dims == NULL) return gxnor_op_node_fail(context, self, "out of memory");
+  dims->size = (int32_t)rank;
+  for (int32_t i = 0; i < shape->leading_count; ++i) {
+    dims->data[i] = shape->leading[i];
+  }
+  dims->data[shape->leading_count] = shape->last;
+  /* The runtime frees `dims`. */
+  return context->ResizeTensor(context, output, dims);
 }
 
 static TfLiteStatus op_prepare(TfLiteContext* context, TfLiteNode* node) {
   gxnor_op_node* const self = node->user_data;
+  reporter where = {context, self};
+  const gxnor_op_report report = {print_error, &where};
+  gxnor_op_tensors tensors;
+  gxnor_op_output output;
   if (self == NULL) {
     context->ReportError(context, "gxnor_tf: a node could not be set up.\n");
     return kTfLiteError;
   }
-  if (self->message[0] != '\0') {
-    return gxnor_op_fail(context, self, "%s", self->message);
+  if (self->family == NULL) {
+    return gxnor_op_node_fail(
+        context, self, "the delegate does not know this op; update gxnor_tf");
   }
-  if (check_alignment(context, self) != kTfLiteOk) return kTfLiteError;
-  return self->family->prepare(context, self);
+  if (!check_node(context, self, &tensors, &output, &report) ||
+      prepare_kernels(context, self) != kTfLiteOk) {
+    return kTfLiteError;
+  }
+  return resize_output(context, self, &output);
+}
+
+/* ---- Invoke ---- */
+
+static gxnor_status invoke_reference(const TfLiteContext* context,
+                                     const gxnor_op_node* self) {
+  const TfLiteTensor* const input = gxnor_op_input(context, self, kGxnorInput);
+  const TfLiteTensor* const weights =
+      gxnor_op_input(context, self, kGxnorWeights);
+  const TfLiteTensor* const thresholds =
+      gxnor_op_input(context, self, kGxnorThresholds);
+  const gxnor_op_data data = {
+      .input = input->data,
+      .packed = input->type == kTfLiteInt32,
+      .weights = weights == NULL ? NULL : weights->data,
+      .thresholds = thresholds == NULL ? NULL : thresholds->data,
+      .buffer = self->scratch.data,
+      .buffer_size = self->scratch.size,
+      .output = gxnor_op_output_tensor(context, self)->data,
+  };
+  return self->family->run(&self->params, &data);
 }
 
 static TfLiteStatus op_invoke(TfLiteContext* context, TfLiteNode* node) {
   const gxnor_op_node* const self = node->user_data;
-  const gxnor_status status = self->family->invoke(context, self);
+  gxnor_status status;
+  if (self->on_host) {
+    self->family->invoke(context, self);
+    return kTfLiteOk;
+  }
+  status = invoke_reference(context, self);
   if (status != GXNOR_OK) {
-    return gxnor_op_fail(context, self, "the kernel failed with status %d",
-                         (int)status);
+    return gxnor_op_node_fail(context, self, "the kernel failed with status %d",
+                              (int)status);
   }
   return kTfLiteOk;
 }

@@ -34,8 +34,8 @@ gxnor_status gxnor_conv2d_get_shape(const gxnor_conv2d_params* params,
  * Returns: GXNOR_OK; GXNOR_ERR_ARG; GXNOR_ERR_SHAPE if gxnor_conv2d_get_shape
  *          refuses the parameters or `positions` is below 1. *size is valid
  *          after GXNOR_OK only; it is 0 if a buffer would not help, as with
- *          dilated columns and depths beyond 65535, on Armv6-M and RISC-V
- *          beyond 8191. */
+ *          dilated columns and depths beyond 65535, with Helium beyond 32767,
+ *          on Armv6-M and RISC-V beyond 8191. */
 gxnor_status gxnor_conv2d_get_buffer_size(const gxnor_conv2d_params* params,
                                           int32_t positions, size_t* size);
 

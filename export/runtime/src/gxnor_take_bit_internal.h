@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef GXNOR_LOWEST_BIT_INTERNAL_H_
-#define GXNOR_LOWEST_BIT_INTERNAL_H_
+#ifndef GXNOR_TAKE_BIT_INTERNAL_H_
+#define GXNOR_TAKE_BIT_INTERNAL_H_
 
 #include <stdint.h>
 
-/* Takes the lowest set bit out of a word that is not 0; returns its index
- * times `scale`, 1 or 8. */
-static inline uint32_t gxnor_take_lowest_bit(uint32_t* word, uint32_t scale) {
+/* Takes a bit out of a word that is not 0; returns `first` and its index times
+ * `scale`: 1, 2 or 8. */
+static inline uint32_t gxnor_take_bit(uint32_t* word, uint32_t first,
+                                      uint32_t scale) {
 #if defined(__GNUC__) && !defined(__ARM_ARCH_6M__) && \
     !defined(__ARM_ARCH_8M_BASE__) && !defined(__riscv)
-  const uint32_t index = (uint32_t)__builtin_ctz(*word);
-  *word &= *word - 1;
-  return scale * index;
+  /* The highest one, for Arm has no count of zeros from the lowest bit on. */
+  const uint32_t zeros = (uint32_t)__builtin_clz(*word);
+  *word &= ~(0x80000000u >> zeros);
+  return first + scale * 31 - scale * zeros;
 #else
   /* C99 has no count of zeros, and what compilers have is a library call
    * here. Element (word * 0x077CB531) >> 27 is 8 i for word = 1 << i (De
@@ -30,8 +32,8 @@ static inline uint32_t gxnor_take_lowest_bit(uint32_t* word, uint32_t scale) {
   __asm__("" : "+r"(rest));
 #endif
   *word = rest;
-  return scale == 8 ? times_8 : times_8 / 8;
+  return first + times_8 / (8 / scale);
 #endif
 }
 
-#endif /* GXNOR_LOWEST_BIT_INTERNAL_H_ */
+#endif /* GXNOR_TAKE_BIT_INTERNAL_H_ */

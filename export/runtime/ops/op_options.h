@@ -9,6 +9,11 @@
 #include "gxnor/max_pool2d.h"
 #include "gxnor/pack.h"
 #include "gxnor/types.h"
+#include "op_report.h"
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
 
 typedef enum gxnor_op {
   GXNOR_OP_UNKNOWN,
@@ -27,23 +32,27 @@ typedef union gxnor_op_params {
   gxnor_pack_params pack; /* Of both directions. */
 } gxnor_op_params;
 
-/* Room for every text that gxnor_op_read_options writes. */
-#define GXNOR_OPTIONS_MESSAGE_SIZE 256
-
 /* Finds an op by the name in the model. */
 gxnor_op gxnor_op_from_name(const char* name);
+
+/* The name of an op that is not unknown. */
+const char* gxnor_op_name(gxnor_op op);
 
 /* Reads the options of an op into the member of *params that is its own:
  * channels, and of a convolution the kernel and the pool; all else is 0. The
  * bytes may be anything.
  *
  * Returns false if the version is unknown, an option is missing, unknown or
- * out of range, or the bytes are no options at all; `message` then says so. */
+ * out of range, or the bytes are no options at all; the report then says so. */
 bool gxnor_op_read_options(gxnor_op op, const void* options, size_t size,
                            gxnor_op_params* params,
-                           char message[GXNOR_OPTIONS_MESSAGE_SIZE]);
+                           const gxnor_op_report* report);
 
 /* Copies a text from a model, cut and with `?` for what cannot be printed. */
 void gxnor_copy_printable(const char* text, char* copy, size_t copy_size);
+
+#if defined(__cplusplus)
+}
+#endif
 
 #endif /* GXNOR_OP_OPTIONS_H_ */

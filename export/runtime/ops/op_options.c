@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "op_options.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "flexbuffer_map.h"
@@ -68,17 +66,25 @@ static const option kPackOptions[] = {
 
 #undef SIZE
 
+/* In the order of gxnor_op. */
+static const char* const kNames[] = {
+    "",
+    "GxnorConv2D",
+    "GxnorFullyConnected",
+    "GxnorDepthwiseConv2D",
+    "GxnorMaxPool2D",
+    "GxnorPack",
+    "GxnorUnpack",
+};
+
 gxnor_op gxnor_op_from_name(const char* name) {
-  if (strcmp(name, "GxnorConv2D") == 0) return GXNOR_OP_CONV_2D;
-  if (strcmp(name, "GxnorFullyConnected") == 0) return GXNOR_OP_FULLY_CONNECTED;
-  if (strcmp(name, "GxnorDepthwiseConv2D") == 0) {
-    return GXNOR_OP_DEPTHWISE_CONV_2D;
+  for (int op = GXNOR_OP_CONV_2D; op <= GXNOR_OP_UNPACK; ++op) {
+    if (strcmp(name, kNames[op]) == 0) return (gxnor_op)op;
   }
-  if (strcmp(name, "GxnorMaxPool2D") == 0) return GXNOR_OP_MAX_POOL_2D;
-  if (strcmp(name, "GxnorPack") == 0) return GXNOR_OP_PACK;
-  if (strcmp(name, "GxnorUnpack") == 0) return GXNOR_OP_UNPACK;
   return GXNOR_OP_UNKNOWN;
 }
+
+const char* gxnor_op_name(gxnor_op op) { return kNames[op]; }
 
 void gxnor_copy_printable(const char* text, char* copy, size_t copy_size) {
   size_t i = 0;
@@ -115,18 +121,19 @@ static const option* options_of(gxnor_op op, size_t* count) {
 
 /* Checks that the map has our version, and that all its entries are numbers.
  * Other versions may have other options, so this comes first. */
-static bool check_version(const gxnor_flexbuffer_map* map, char* message) {
+static bool check_version(const gxnor_flexbuffer_map* map,
+                          const gxnor_op_report* report) {
   bool found = false;
   int64_t version = 0;
   for (size_t i = 0; i < map->count; ++i) {
     const char* key;
     int64_t value;
     if (!gxnor_flexbuffer_map_get(map, i, &key, &value)) {
-      snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
-               "entry %zu of its options is no integer; the file is damaged, "
-               "export the model again",
-               i);
-      return false;
+      return gxnor_op_fail(
+          report,
+          "entry %d of its options is no integer; the file is damaged, export "
+          "the model again",
+          (int)i);
     }
     if (strcmp(key, kVersionName) == 0) {
       found = true;
@@ -134,17 +141,16 @@ static bool check_version(const gxnor_flexbuffer_map* map, char* message) {
     }
   }
   if (!found) {
-    snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
-             "option `version` is missing; export the model again");
-    return false;
+    return gxnor_op_fail(report,
+                         "option `version` is missing; export the model again");
   }
   if (version != kVersion) {
-    snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
-             "option `version` is %" PRId64
-             ", but this delegate knows version %d; update gxnor_tf, or "
-             "export the model again",
-             version, kVersion);
-    return false;
+    char text[kGxnorNumberTextSize];
+    return gxnor_op_fail(
+        report,
+        "option `version` is %s, but this build of gxnor_tf knows version %d; "
+        "update it, or export the model again",
+        gxnor_number_text(version, text), kVersion);
   }
   return true;
 }
@@ -152,35 +158,34 @@ static bool check_version(const gxnor_flexbuffer_map* map, char* message) {
 /* Stores one entry of the map; `seen` has one flag for each option. */
 static bool store(const char* key, int64_t value, const option* options,
                   size_t count, bool* seen, gxnor_op_params* params,
-                  char* message) {
+                  const gxnor_op_report* report) {
   char name[48];
   for (size_t i = 0; i < count; ++i) {
     const option* const o = &options[i];
     if (strcmp(key, o->name) != 0) continue;
     if (seen[i] || value < o->least || value > INT32_MAX) {
-      snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
-               seen[i] ? "option `%s` is there twice, the second time as "
-                         "%" PRId64 "; export the model again"
-                       : "option `%s` is %" PRId64
-                         ", out of range; export the model again",
-               o->name, value);
-      return false;
+      char text[kGxnorNumberTextSize];
+      return gxnor_op_fail(
+          report, "option `%s` is %s%s, %s; export the model again", o->name,
+          seen[i] ? "there twice, the second time as " : "",
+          gxnor_number_text(value, text),
+          seen[i] ? "but may be there once" : "out of range");
     }
     seen[i] = true;
     *(int32_t*)(void*)((char*)params + o->offset) = (int32_t)value;
     return true;
   }
   gxnor_copy_printable(key, name, sizeof name);
-  snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
-           "option `%s` is unknown in version %d; update gxnor_tf, or export "
-           "the model again",
-           name, kVersion);
-  return false;
+  return gxnor_op_fail(
+      report,
+      "option `%s` is unknown in version %d; update gxnor_tf, or export the "
+      "model again",
+      name, kVersion);
 }
 
 bool gxnor_op_read_options(gxnor_op op, const void* buffer, size_t size,
                            gxnor_op_params* params,
-                           char message[GXNOR_OPTIONS_MESSAGE_SIZE]) {
+                           const gxnor_op_report* report) {
   size_t count;
   const option* const options = options_of(op, &count);
   bool seen[sizeof kConv2dOptions / sizeof kConv2dOptions[0]] = {false};
@@ -189,28 +194,28 @@ bool gxnor_op_read_options(gxnor_op op, const void* buffer, size_t size,
   memset(params, 0, sizeof *params);
   /* The bound on the entries keeps damaged files from taking long. */
   if (!gxnor_flexbuffer_map_open(buffer, size, &map) || map.count > 64) {
-    snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
-             "its options, %zu bytes, are no flexbuffer map of integers; the "
-             "file is damaged, export the model again",
-             size);
-    return false;
+    char text[kGxnorNumberTextSize];
+    return gxnor_op_fail(
+        report,
+        "its options, %s bytes, are no flexbuffer map of integers; the file "
+        "is damaged, export the model again",
+        gxnor_number_text((int64_t)size, text));
   }
-  if (!check_version(&map, message)) return false;
+  if (!check_version(&map, report)) return false;
   for (size_t i = 0; i < map.count; ++i) {
     const char* key;
     int64_t value;
     gxnor_flexbuffer_map_get(&map, i, &key, &value);
     if (strcmp(key, kVersionName) != 0 &&
-        !store(key, value, options, count, seen, params, message)) {
+        !store(key, value, options, count, seen, params, report)) {
       return false;
     }
   }
   for (size_t i = 0; i < count; ++i) {
     if (!seen[i]) {
-      snprintf(message, GXNOR_OPTIONS_MESSAGE_SIZE,
-               "option `%s` is missing; export the model again",
-               options[i].name);
-      return false;
+      return gxnor_op_fail(report,
+                           "option `%s` is missing; export the model again",
+                           options[i].name);
     }
   }
   if (op == GXNOR_OP_DEPTHWISE_CONV_2D) {
