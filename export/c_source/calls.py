@@ -24,8 +24,8 @@ from ..program import (
     image_shape,
 )
 
-INPUT, OUTPUT = "in", "out"
-"""The values that the caller of the model holds."""
+INPUT, OUTPUT = "/in", "/out"
+"""The values that the caller of the model holds; no layer has such a name."""
 
 _CURES = {
     "add": "Join the branches with a Concatenate instead.",

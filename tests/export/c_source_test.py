@@ -348,17 +348,17 @@ def test_same_model_same_files():
 
 
 def test_layer_names_cannot_break_the_source(sanitized, tmp_path):
-    names = ["*\n??; x", "gxnor_conv2d", "a-1", "a_1", "слой", "words"]
-    layers = []
+    names = ["*\n??; x", "gxnor_conv2d", "a-1", "a_1", "слой", "words", "in"]
+    names += ["out", "arena", "logits", "clear"]
+    layers = [keras.Input((9,), name="input")]
     for name in names:
-        layers += [
-            gxnor_tf.DiscreteDense(4, name=name),
-            gxnor_tf.DiscreteActivation(),
-        ]
-    model = keras.Sequential([keras.Input((9,)), *layers[:-1]])
-    built = sanitized.build(fusion.fuse(nets.randomise(model, 0)), tmp_path)
+        layers.append(gxnor_tf.DiscreteDense(40, name=f"{name} dense"))
+        layers.append(gxnor_tf.DiscreteActivation(name=name))
+    model = nets.randomise(keras.Sequential(layers[:-1]), 0)
+    built = sanitized.build(fusion.fuse(model), tmp_path)
     assert_equals_reference(built, nets.images(model, 3, 0))
-    assert [row.layer for row in built.source.rows] == names
+    layer_names = [row.layer for row in built.source.rows]
+    assert layer_names == [f"{name} dense" for name in names]
 
 
 @pytest.mark.parametrize(
