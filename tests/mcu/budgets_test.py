@@ -31,6 +31,10 @@ PROMISED_MNIST = {
     "ram_bytes": 12 * 1024,
 }
 
+# Armv6-M has no instructions for these, and so every compiler brings its own
+# functions: 32-bit quotients and 64-bit products, here of sizes of tensors.
+ARITHMETIC = {"m0plus": {"__aeabi_idiv", "__aeabi_idivmod", "__aeabi_lmul"}}
+
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, nets.Net]:
@@ -88,4 +92,4 @@ def test_mnist_net_keeps_the_promise(
 
 def test_kernels_need_no_library(bench: cores.Bench) -> None:
     missing = cores.undefined_symbols(bench.core, bench.kernels, bench.folder)
-    assert missing == []
+    assert set(missing) <= ARITHMETIC.get(bench.core.name, set())

@@ -31,11 +31,11 @@ static int32_t count_planes(int32_t depth) {
   return planes;
 }
 
-gxnor_status gxnor_conv2d_get_shape(const gxnor_conv2d_params* params,
-                                    gxnor_conv2d_shape* shape) {
+gxnor_status gxnor_conv2d_find_shape(const gxnor_conv2d_params* params,
+                                     int32_t tap_channels,
+                                     gxnor_conv2d_shape* shape) {
   const gxnor_conv2d_params* const p = params;
   gxnor_conv2d_shape s;
-  if (params == NULL || shape == NULL) return GXNOR_ERR_ARG;
   if (!in_range(p)) return GXNOR_ERR_SHAPE;
 
   s.conv_height = gxnor_count_windows(p->input_height, p->pad_top,
@@ -54,7 +54,7 @@ gxnor_status gxnor_conv2d_get_shape(const gxnor_conv2d_params* params,
   if (s.output_height == 0 || s.output_width == 0) return GXNOR_ERR_SHAPE;
 
   s.depth = gxnor_bounded_product(p->kernel_height, p->kernel_width,
-                                  p->input_channels, 1, GXNOR_MAX_DEPTH);
+                                  tap_channels, 1, GXNOR_MAX_DEPTH);
   if (s.depth == 0) return GXNOR_ERR_SHAPE;
   s.planes = count_planes(s.depth);
   s.input_groups = gxnor_count_groups(p->input_channels);
@@ -74,4 +74,10 @@ gxnor_status gxnor_conv2d_get_shape(const gxnor_conv2d_params* params,
   }
   *shape = s;
   return GXNOR_OK;
+}
+
+gxnor_status gxnor_conv2d_get_shape(const gxnor_conv2d_params* params,
+                                    gxnor_conv2d_shape* shape) {
+  if (params == NULL || shape == NULL) return GXNOR_ERR_ARG;
+  return gxnor_conv2d_find_shape(params, params->input_channels, shape);
 }

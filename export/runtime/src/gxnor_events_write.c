@@ -77,7 +77,7 @@ static void write_stretch_t2(const gxnor_conv2d_call* call,
                              const gxnor_pool_axis* across,
                              gxnor_pool_windows* columns, uint32_t* output) {
   const gxnor_conv2d_shape* const s = &call->shape;
-  gxnor_conv2d_position at = *first;
+  gxnor_conv2d_position at = {first->batch, first->y, first->x, 0};
   gxnor_row_events row;
   gxnor_events_list_row(call, first, positions, buffer, &row);
   for (int32_t i = 0; i < positions; ++i) {

@@ -6,6 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gxnor/types.h"
+
+/* As gxnor_conv2d_get_shape, for outputs each of which sees so many of the
+ * input's channels. Pointers must not be NULL. */
+gxnor_status gxnor_conv2d_find_shape(const gxnor_conv2d_params* params,
+                                     int32_t tap_channels,
+                                     gxnor_conv2d_shape* shape);
+
 /* Whether all values are at least `least`. */
 int gxnor_all_at_least(int32_t least, const int32_t* values, size_t count);
 
