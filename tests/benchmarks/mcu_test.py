@@ -17,6 +17,8 @@ from benchmarks.mcu import (
 )
 from benchmarks.mcu.measure import Row
 
+ROOT = pathlib.Path(__file__).parents[2]
+
 
 def row(**changes: object) -> Row:
     return {
@@ -142,3 +144,34 @@ def test_tools_are_those_of_the_cores() -> None:
         for core in cores.CORES.values()
         for tool in (f"{core.tools}-gcc", core.emulator)
     }
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/microcontrollers.md"])
+def test_tables_in_the_documentation_are_the_recorded_counts(page: str) -> None:
+    """Columns of README are a selection of the cores."""
+    recorded = budgets.read(ROOT / "tests" / "mcu" / "budgets.json")
+    shown = {"README.md": ("m0plus", "m4", "m55", "rv32imc")}
+    columns = shown.get(page, tuple(cores.CORES))
+    lines = (ROOT / page).read_text("utf-8").splitlines()
+    found = 0
+    for line in lines:
+        name = line.removeprefix("| `").partition("`")[0]
+        if name in workloads.LAYERS:
+            macs = workloads.layer(name, budgets.DENSITY).macs
+            texts = {
+                core: f"{counts[name]['instructions'] / macs:.3f}"
+                for core, counts in recorded.items()
+            }
+        elif name in workloads.NETS:
+            texts = {
+                core: f"{counts[name]['instructions'] / 1e6:.2f}"
+                for core, counts in recorded.items()
+            }
+        else:
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 1 + len(columns):
+            continue  # A row of another table, that of hosts.
+        assert cells[1:] == [texts[core] for core in columns], name
+        found += 1
+    assert found >= 2
