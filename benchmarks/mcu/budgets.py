@@ -13,7 +13,7 @@ DENSITY = 0.5
 GROWTH = 1.03
 """How many times its budget a count may be."""
 
-_KEYS = ("instructions", "code_bytes")
+_KEYS = ("instructions", "code_bytes", "arena_bytes", "stack_bytes")
 
 Budgets = dict[str, dict[str, dict[str, int]]]
 """The count by core, workload and key."""
@@ -24,7 +24,9 @@ def from_rows(rows: Sequence[Row]) -> Budgets:
     made: Budgets = {}
     for row in rows:
         counts = made.setdefault(row["core"], {})
-        counts[row["workload"]] = {key: row[key] for key in _KEYS}
+        counts[row["workload"]] = {
+            key: row[key] for key in _KEYS if row[key] is not None
+        }
     return made
 
 
@@ -43,9 +45,10 @@ def excesses(rows: Sequence[Row], budgets: Budgets) -> list[str]:
     for core in sorted(counted.keys() | budgets.keys()):
         now, then = counted.get(core, {}), budgets.get(core, {})
         for workload in sorted(now.keys() | then.keys()):
-            for key in _KEYS:
-                count = now.get(workload, {}).get(key)
-                budget = then.get(workload, {}).get(key)
+            counts = now.get(workload, {})
+            most = then.get(workload, {})
+            for key in counts.keys() | most.keys():
+                count, budget = counts.get(key), most.get(key)
                 if count is None or budget is None:
                     found.append(
                         f"{core} {workload}: {key} {count}, budget {budget}"

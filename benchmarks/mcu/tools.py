@@ -7,6 +7,7 @@ Prints the packages that are missing, and fails if there are any.
 """
 
 import shutil
+import subprocess
 import sys
 
 PACKAGES = {
@@ -17,14 +18,40 @@ PACKAGES = {
 }
 """The package of each tool."""
 
+LIBRARIES = {
+    "libnewlib-arm-none-eabi": ["arm-none-eabi-gcc"],
+    "picolibc-riscv64-unknown-elf": [
+        *("riscv64-unknown-elf-gcc", "-march=rv32imc", "-mabi=ilp32"),
+        *("-misa-spec=2.2", "--specs=picolibc.specs"),
+    ],
+}
+"""The packages of C libraries, and compilers that must find them."""
+
 
 def missing_packages() -> list[str]:
     """Packages of the tools that are not installed."""
-    return [
+    tools = [
         package
         for tool, package in PACKAGES.items()
         if shutil.which(tool) is None
     ]
+    libraries = [
+        package
+        for package, compiler in LIBRARIES.items()
+        if shutil.which(compiler[0]) is None or not _has_library(compiler)
+    ]
+    return tools + libraries
+
+
+def _has_library(compiler: list[str]) -> bool:
+    """Whether a compiler finds a header of the C library."""
+    made = subprocess.run(
+        [*compiler, "-E", "-x", "c", "-"],
+        input=b"#include <stdio.h>\n",
+        capture_output=True,
+        check=False,
+    )
+    return made.returncode == 0
 
 
 def main() -> int:

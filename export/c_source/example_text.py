@@ -74,7 +74,8 @@ def makefile_text(name: str, paths: Iterable[str]) -> str:
 # make               the example, for this computer
 # make CC=... CFLAGS=... LDFLAGS=...   for another one
 CFLAGS ?= -O2
-LDFLAGS ?= -Wl,--gc-sections
+# GNU's linker: -Wl,--gc-sections leaves out what the model does not call.
+LDFLAGS ?=
 
 SOURCES := main.c {name}.c \\
 \t{sources}

@@ -135,6 +135,8 @@ def test_missing_tools_are_named(
         "gcc-riscv64-unknown-elf",
         "qemu-system-arm",
         "qemu-system-misc",
+        "libnewlib-arm-none-eabi",
+        "picolibc-riscv64-unknown-elf",
     ]
 
 

@@ -35,6 +35,11 @@ PROMISED_MNIST = {
 # functions: 32-bit quotients and 64-bit products, here of sizes of tensors.
 ARITHMETIC = {"m0plus": {"__aeabi_idiv", "__aeabi_idivmod", "__aeabi_lmul"}}
 
+# Of the code of a layer with packed input. The aim of 4 KB is not reached; new
+# records must not lead further away from it.
+MOST_CODE_BYTES = {"m55": 14_000, "rv32imc": 8_000}
+MOST_CODE_BYTES_OF_OTHERS = 7_400
+
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, nets.Net]:
@@ -78,6 +83,11 @@ def test_layers_keep_the_promise(
     promised = PROMISED[bench.core.name]
     for name, most in zip(PROMISED_LAYERS, promised, strict=True):
         assert counted[name] <= most, name
+    core = bench.core.name
+    for row in rows:
+        if row["workload"] in PROMISED_LAYERS:
+            most_bytes = MOST_CODE_BYTES.get(core, MOST_CODE_BYTES_OF_OTHERS)
+            assert row["code_bytes"] <= most_bytes, row["workload"]
 
 
 def test_mnist_net_keeps_the_promise(

@@ -120,6 +120,22 @@ static void test_overflow(void) {
   check_refused(p);
 }
 
+/* A pool can make few outputs of more sums than anyone waits for. */
+static void test_padding_without_end(void) {
+  gxnor_conv2d_params p = default_params(1, 1);
+  gxnor_conv2d_shape s;
+  p.pad_top = p.pad_bottom = 18;
+  p.pool_height = 39; /* One output. */
+  p.pool_stride_height = 39;
+  CHECK_EQ(gxnor_conv2d_get_shape(&p, &s), GXNOR_ERR_SHAPE);
+  p.pad_top = 17; /* Four times the rows of input and kernel, less than one. */
+  CHECK_EQ(gxnor_conv2d_get_shape(&p, &s), GXNOR_OK);
+  CHECK_EQ(s.conv_height, 39);
+  p = default_params(1, 1);
+  p.pad_left = p.pool_width = 1000000000;
+  CHECK_EQ(gxnor_conv2d_get_shape(&p, &s), GXNOR_ERR_SHAPE);
+}
+
 static void test_null(void) {
   gxnor_conv2d_params p = default_params(1, 1);
   gxnor_conv2d_shape s;
@@ -133,6 +149,7 @@ int main(void) {
   test_bad_values();
   test_what_does_not_fit();
   test_overflow();
+  test_padding_without_end();
   test_null();
   return check_result();
 }

@@ -54,17 +54,14 @@ static void test_wide_strides(void) {
   problem p;
   uint32_t *input, *expected, *output;
   size_t words;
-  params.pad_top = params.pad_bottom = 1 << 29;
-  params.pad_left = params.pad_right = 1 << 29;
   params.pool_stride_height = params.pool_stride_width = 1 << 28;
   params.pool_height = 2;
   params.pool_width = 3;
-  /* The plain computation would make all sums. */
   p = make_problem(default_params(40, 33), 1, 1);
   p.params = params;
   CHECK_EQ(gxnor_conv2d_get_shape(&params, &p.shape), GXNOR_OK);
-  CHECK_EQ(p.shape.output_height * p.shape.output_width, 25);
-  words = 25 * 4;
+  CHECK_EQ(p.shape.output_height * p.shape.output_width, 1);
+  words = 4;
   input = pack_input(&p);
   expected = run(&p, input);
   output = run_with(&p, input, INT32_MAX);

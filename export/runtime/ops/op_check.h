@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a model may say of a custom op: the one place that decides it, for
- * every runtime. After these checks a kernel can run blindly. */
+ * every runtime. After these checks a kernel can run blindly, as long as the
+ * constants have the bytes that the runtime says. */
 #ifndef GXNOR_OP_CHECK_H_
 #define GXNOR_OP_CHECK_H_
 

@@ -19,13 +19,13 @@ bool gxnor_op_check_alignment(const char* what, const gxnor_op_tensor* tensor,
 static bool check_constant(const char* what, const gxnor_op_tensor* tensor,
                            const int* sizes, int rank,
                            const gxnor_op_report* report) {
-  size_t bytes = sizeof(int32_t);
+  uint64_t bytes = sizeof(int32_t);
   bool fits = tensor->rank == rank;
   char wanted[kGxnorShapeTextSize];
   char received[kGxnorShapeTextSize];
   for (int i = 0; i < rank; ++i) {
     fits = fits && tensor->sizes[i] == sizes[i];
-    bytes *= (size_t)sizes[i];
+    bytes *= (uint64_t)sizes[i];
   }
   if (!fits) {
     return gxnor_op_fail(

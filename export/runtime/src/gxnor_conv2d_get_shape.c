@@ -31,6 +31,13 @@ static int32_t count_planes(int32_t depth) {
   return planes;
 }
 
+/* Whether the padding is so wide, by a damaged file's say, that computing the
+ * sums of nothing would take for ever. */
+static int is_padded_beyond_use(int32_t positions, int32_t input_size,
+                                int32_t kernel_size) {
+  return positions / 4 > (int64_t)input_size + kernel_size;
+}
+
 gxnor_status gxnor_conv2d_find_shape(const gxnor_conv2d_params* params,
                                      int32_t tap_channels,
                                      gxnor_conv2d_shape* shape) {
@@ -44,7 +51,11 @@ gxnor_status gxnor_conv2d_find_shape(const gxnor_conv2d_params* params,
   s.conv_width =
       gxnor_count_windows(p->input_width, p->pad_left, p->pad_right,
                           p->kernel_width, p->dilation_width, p->stride_width);
-  if (s.conv_height == 0 || s.conv_width == 0) return GXNOR_ERR_SHAPE;
+  if (s.conv_height == 0 || s.conv_width == 0 ||
+      is_padded_beyond_use(s.conv_height, p->input_height, p->kernel_height) ||
+      is_padded_beyond_use(s.conv_width, p->input_width, p->kernel_width)) {
+    return GXNOR_ERR_SHAPE;
+  }
   s.output_height =
       gxnor_count_windows(s.conv_height, p->pool_pad_top, p->pool_pad_bottom,
                           p->pool_height, 1, p->pool_stride_height);

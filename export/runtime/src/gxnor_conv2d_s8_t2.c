@@ -37,6 +37,7 @@ gxnor_status gxnor_conv2d_s8_t2(const gxnor_conv2d_params* params,
                                 thresholds, output, &call);
   gxnor_taps_plan plan;
   if (status != GXNOR_OK) return status;
+  if ((uintptr_t)buffer % sizeof(uint32_t) != 0) return GXNOR_ERR_ARG;
   if (buffer == NULL) buffer_size = 0;
   if (gxnor_taps_make_plan(params, &call.shape, buffer_size, &plan)) {
     gxnor_taps_write_t2(&call, &plan, buffer, output);

@@ -22,6 +22,7 @@ gxnor_status gxnor_conv2d_t2_t2(const gxnor_conv2d_params* params,
                                 thresholds, output, &call);
   int32_t positions = 0;
   if (status != GXNOR_OK) return status;
+  if ((uintptr_t)buffer % sizeof(uint16_t) != 0) return GXNOR_ERR_ARG;
   if (buffer != NULL) {
     positions = gxnor_events_count_positions(params, &call.shape, buffer_size);
   }

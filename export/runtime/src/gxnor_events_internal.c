@@ -11,7 +11,9 @@
 
 /* GCC's scheduler before register allocation would load ahead and spill. */
 #if defined(__GNUC__) && !defined(__clang__)
-#define NO_SCHEDULE __attribute__((optimize("no-schedule-insns")))
+/* And the assembly for Armv6-M needs the register of a frame pointer. */
+#define NO_SCHEDULE \
+  __attribute__((optimize("no-schedule-insns", "omit-frame-pointer")))
 #else
 #define NO_SCHEDULE
 #endif
@@ -112,7 +114,7 @@ static kernel_rows clip_kernel(const gxnor_conv2d_params* p, int32_t top) {
     rows.y += p->dilation_height;
   }
   rows.end = rows.begin;
-  for (int32_t y = rows.y; rows.end < p->kernel_height && y < p->input_height;
+  for (int64_t y = rows.y; rows.end < p->kernel_height && y < p->input_height;
        y += p->dilation_height) {
     ++rows.end;
   }
@@ -132,8 +134,8 @@ static NO_INLINE void list_column(const gxnor_conv2d_params* p,
                            (size_t)gxnor_count_groups(p->input_channels);
   uint16_t* minus_end = ends[0];
   uint16_t* plus_end = ends[1];
-  for (int32_t ky = rows->begin; ky < rows->end; ++ky, pixel += row_words) {
-    const uint32_t* words = pixel;
+  for (int32_t ky = rows->begin; ky < rows->end; ++ky) {
+    const uint32_t* words = pixel + (size_t)(ky - rows->begin) * row_words;
     uint32_t first = ((uint32_t)(ky * p->kernel_width) + column) * channels *
                      GXNOR_EVENT_STEP;
     for (int32_t left = p->input_channels; left > 0; left -= GXNOR_LANES) {
@@ -267,8 +269,11 @@ static ALWAYS_INLINE uint32_t add(uint32_t* low, uint32_t b, uint32_t c) {
   return carry;
 }
 
-#if GXNOR_EVENT_STEP != 8 && defined(__arm__) && defined(__GNUC__)
-/* Makes one LDRD of the two words; it needs an alignment of 4 only. */
+/* Makes one LDRD of the two words, which from Armv7 on needs an alignment of 4
+ * only. */
+#if GXNOR_EVENT_STEP != 8 && defined(__GNUC__) && defined(__arm__) && \
+    !defined(__ARM_BIG_ENDIAN) && __ARM_ARCH >= 7
+#define RECORD_PAIR 1
 typedef uint64_t __attribute__((may_alias)) record_pair;
 #endif
 
@@ -283,7 +288,7 @@ static ALWAYS_INLINE uint32_t add_record(const uint32_t* records,
   const uint32_t* record = records + 2 / GXNOR_EVENT_STEP * (size_t)event;
 #endif
   uint32_t positive, zero, carry;
-#if GXNOR_EVENT_STEP != 8 && defined(__arm__) && defined(__GNUC__)
+#if defined(RECORD_PAIR)
   /* LDRD has no index register: the address must not become a part of it. */
   uint64_t both;
   __asm__("" : "+r"(record));

@@ -122,13 +122,15 @@ void gxnor_events_write_t2(const gxnor_conv2d_call* call, int32_t positions,
   const gxnor_conv2d_shape* const s = &call->shape;
   const size_t image_words = 2 * (size_t)s->output_height *
                              (size_t)s->output_width * (size_t)s->output_groups;
+  uint32_t* image = output;
   gxnor_conv2d_position at;
   gxnor_pool_start(call, output);
   at.group = 0;
   for (at.batch = 0; at.batch < call->params->batches; ++at.batch) {
-    write_image_t2(call, positions, buffer, &at, output);
-    output += image_words;
+    write_image_t2(call, positions, buffer, &at, image);
+    image += image_words;
   }
+  gxnor_pool_finish(call, output);
 }
 
 /* ---- Sums ---- */

@@ -50,6 +50,17 @@ void gxnor_pool_start(const gxnor_conv2d_call* call, uint32_t* output) {
   }
 }
 
+void gxnor_pool_finish(const gxnor_conv2d_call* call, uint32_t* output) {
+  const gxnor_conv2d_shape* const s = &call->shape;
+  const size_t positions = (size_t)call->params->batches *
+                           (size_t)s->output_height * (size_t)s->output_width;
+  const size_t words = 2 * (size_t)s->output_groups;
+  const uint32_t lanes = gxnor_conv2d_lane_mask(call->params->output_channels,
+                                                s->output_groups - 1);
+  if (lanes == ~(uint32_t)0) return;
+  for (size_t i = 1; i <= positions; ++i) output[i * words - 2] &= lanes;
+}
+
 void gxnor_pool_take(const gxnor_conv2d_shape* shape, const uint32_t pair[2],
                      int32_t group, const gxnor_pool_windows* rows,
                      const gxnor_pool_windows* columns, uint32_t* output) {

@@ -37,6 +37,9 @@ int32_t gxnor_pool_move_on(const gxnor_pool_axis* axis, int32_t at,
 /* All maxima of nothing: the smallest state, in lanes that have a channel. */
 void gxnor_pool_start(const gxnor_conv2d_call* call, uint32_t* output);
 
+/* Clears lanes that have no channel, whatever their thresholds say. */
+void gxnor_pool_finish(const gxnor_conv2d_call* call, uint32_t* output);
+
 /* Takes the states of 32 channels into the maxima of the windows that they are
  * in. `output` is the image's; neutral lanes are 0 in plus and 1 in minus. */
 void gxnor_pool_take(const gxnor_conv2d_shape* shape, const uint32_t pair[2],

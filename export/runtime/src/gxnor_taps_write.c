@@ -296,6 +296,7 @@ void gxnor_taps_write_t2(const gxnor_conv2d_call* call,
             2 * sizeof *output * (size_t)s->output_height *
                 (size_t)s->output_width * (size_t)s->output_groups,
             output);
+  gxnor_pool_finish(call, output);
 }
 
 void gxnor_taps_write_s32(const gxnor_conv2d_call* call,

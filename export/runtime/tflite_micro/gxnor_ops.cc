@@ -105,6 +105,12 @@ bool ReadTensors(MicroContext* micro_context, const TfLiteNode* node,
                            "or export the model again",
                            i);
     }
+    // TFLM does not tell how much of a constant is in the file, of which
+    // damage could make the kernels read beyond.
+    if (i == kGxnorInput && tensors->inputs[i].constant) {
+      return gxnor_op_fail(report,
+                           "input 0 is a constant; export the model again");
+    }
   }
   if (!TakeTensor(micro_context,
                   micro_context->AllocateTempOutputTensor(node, 0),

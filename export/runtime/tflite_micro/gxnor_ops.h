@@ -15,7 +15,9 @@
 // kernels. `python -m export MODEL.tflite --inspect` lists them, the builtin
 // ones too.
 //
-// Prepare checks everything, and what it refuses it reports with MicroPrintf;
+// Prepare checks what a file says, but for one thing: TFLM does not tell how
+// many bytes of a constant are in the file. Verify files that may be damaged.
+// What Prepare refuses it reports with MicroPrintf;
 // TFLM's macro TF_LITE_STRIP_ERROR_STRINGS, set for all these files, drops the
 // texts, 4 KB.
 // Each op keeps about 110 bytes in the arena. Convolutions and fully connected

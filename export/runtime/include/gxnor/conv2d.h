@@ -18,7 +18,9 @@ extern "C" {
 
 /* Checks the parameters and computes the sizes that follow from them.
  *
- * Every tensor has at most 2^31 - 1 elements, packed or not.
+ * Every tensor has at most 2^31 - 1 elements, packed or not; and there are at
+ * most four times as many rows of the convolution, before the pool, as the
+ * input and the kernel have, and columns likewise.
  * Returns: GXNOR_OK; GXNOR_ERR_ARG; GXNOR_ERR_SHAPE if a parameter is out of
  *          range, the kernel or the pool does not fit its padded input, or a
  *          tensor would be too large. *shape is valid after GXNOR_OK only. */
@@ -69,7 +71,7 @@ gxnor_status gxnor_conv2d_t2_s32(const gxnor_conv2d_params* params,
                                  int32_t* GXNOR_RESTRICT output);
 
 /* Computes the size of a buffer with which the two kernels for int8 inputs are
- * about ten times as fast.
+ * several times as fast, first layers more than ten times.
  *
  * It takes lists of the weights that are not 0 and some rows of the input;
  * where a row has fewer than 4 positions, or the depth is beyond 255, lists of

@@ -42,7 +42,7 @@
 
 typedef enum gxnor_status {
   GXNOR_OK = 0,
-  GXNOR_ERR_ARG = -1,   /* A pointer is NULL. */
+  GXNOR_ERR_ARG = -1,   /* A pointer is NULL, or not aligned. */
   GXNOR_ERR_SHAPE = -2, /* A size is out of range, or sizes do not fit. */
 } gxnor_status;
 

@@ -6,7 +6,10 @@
 
 #include <stdint.h>
 
-#if defined(__GNUC__) && defined(__thumb__) && defined(__OPTIMIZE__) && \
+/* For GCC, which must have r7 and r9 to give: define GXNOR_NO_ASSEMBLY where
+ * options reserve registers. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) &&      \
+    defined(__thumb__) && !defined(__PIC__) && !defined(GXNOR_NO_ASSEMBLY) && \
     (defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__))
 #define GXNOR_ADD_EIGHT_ARMV6M 1
 
