@@ -21,13 +21,14 @@ from .delegate import get_include
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     parser = argparse.ArgumentParser(
+        prog="python -m export",
         description="Exports a trained .keras model to .tflite or to C source, "
         "exactly.",
     )
     parser.add_argument(
         "model",
         nargs="?",
-        help="a .keras file, or with --inspect also a .tflite file",
+        help="a .keras file, or with --inspect and --c_array a .tflite file",
     )
     parser.add_argument("--output", help="the .tflite file to write")
     parser.add_argument(
@@ -98,6 +99,13 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("give --output, --c_source, --c_array or --inspect")
     if options.arena_limit is not None and options.c_source is None:
         parser.error("--arena_limit is for --c_source")
+    if not _wants_tflite(options) and (
+        (options.ops, options.float_layers) != ("custom", "refuse")
+        or options.calibration is not None
+    ):
+        parser.error(
+            "--ops, --float_layers and --calibration are for .tflite files"
+        )
     try:
         _run(options)
     except (OSError, ValueError) as error:
@@ -131,6 +139,7 @@ def _run(options: argparse.Namespace) -> None:
                 )
         _check_outputs(options, path)
         data = files.read_tflite(path)
+        inspection.inspect(data)  # Refuses what is none.
     else:
         _check_outputs(options, path)
         model = files.load_model(path)
@@ -200,9 +209,12 @@ def _write_source(
     kept = source.write(options.c_source)
     print(table.format_source(source))
     name = options.c_name
-    print(f"{options.c_source}: {name}.c, {name}.h and the kernels")
+    print(
+        f"{options.c_source}: {name}.c, {name}.h, the kernels, and an example, "
+        "main.c and Makefile"
+    )
     if kept:
-        print(f"kept as you changed them: {', '.join(kept)}")
+        print(f"kept, for an export did not write them: {', '.join(kept)}")
 
 
 if __name__ == "__main__":

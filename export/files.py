@@ -2,6 +2,7 @@
 """Reads models from files and writes exports to them."""
 
 import contextlib
+import hashlib
 import os
 import pathlib
 from collections.abc import Collection, Mapping
@@ -138,10 +139,11 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         raise NotADirectoryError(
             f"`{path}` is no folder. Choose another path, or move it away."
         )
-    folder = path if path.exists() else path.parent
+    folder = next(one for one in (path, *path.parents) if one.exists())
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"The folder `{folder}` does not exist. Create it first."
+        raise NotADirectoryError(
+            f"`{path}` cannot be made, for `{folder}` is no folder. Choose "
+            "another path, or move it away."
         )
     if not os.access(folder, os.W_OK):
         raise PermissionError(
@@ -160,7 +162,8 @@ def write_folder(
     Args:
         path: The folder, which is made if need be.
         texts: The text of each file by its path in the folder.
-        examples: Those that a user may change: one without the mark is kept.
+        examples: Those that a user may change, `sealed`: one that is not as an
+            export wrote it is kept.
         mark: Stands in the first line of files that may be replaced, of those
             that have it in their new text, too.
 
@@ -175,14 +178,14 @@ def write_folder(
     check_folder(path)
     kept = []
     for name in texts:
-        foreign = _is_foreign(path / name, texts[name], mark)
-        if foreign and name not in examples:
+        if name in examples:
+            if (path / name).is_file() and not _is_sealed(path / name, mark):
+                kept.append(name)
+        elif _is_foreign(path / name, texts[name], mark):
             raise FileExistsError(
                 f"`{path / name}` was not written by an export and would be "
                 "lost. Move it away, or choose another folder or name."
             )
-        if foreign:
-            kept.append(name)
     made: list[pathlib.Path] = []
     try:
         for name in texts:
@@ -210,6 +213,23 @@ def _is_foreign(path: pathlib.Path, text: str, mark: str) -> bool:
     if mark not in text.partition("\n")[0] or not path.is_file():
         return False
     return mark.encode() not in path.read_bytes().partition(b"\n")[0]
+
+
+def sealed(text: str, mark: str) -> str:
+    """A text with a digest of it behind the mark, which tells changes."""
+    return text.replace(mark, f"{mark} {_digest(text)}", 1)
+
+
+def _is_sealed(path: pathlib.Path, mark: str) -> bool:
+    """Whether a file is as it was sealed."""
+    text = path.read_bytes().decode("ascii", "replace")
+    _, _, behind = text.partition("\n")[0].partition(f"{mark} ")
+    digest = behind[: len(_digest(""))]
+    return _digest(text.replace(f"{mark} {digest}", mark, 1)) == digest
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _make_folders(path: pathlib.Path, made: list[pathlib.Path]) -> None:

@@ -64,7 +64,7 @@ class CSource:
             folder: Is made if need be.
 
         Returns:
-            The examples that were kept, for someone has changed them.
+            The examples that were kept, for no export has written them so.
 
         Raises:
             OSError: If a file cannot be written, or would replace one that no
@@ -99,8 +99,8 @@ def generate(
     text = ModelText(name, program, calls, layout)
     runtime = kernels.needed_files(text.functions)
     example = {
-        "main.c": main_text(text),
-        "Makefile": makefile_text(name, runtime),
+        "main.c": _files.sealed(main_text(text), MARK),
+        "Makefile": _files.sealed(makefile_text(name, runtime), MARK),
     }
     rows = tuple(
         CallRow(
@@ -125,6 +125,11 @@ def check_name(name: str) -> None:
         raise ExportError(
             "The name of a model in C must be an identifier: letters, digits "
             f"and _, a letter first. Received: {name!r}"
+        )
+    if name.lower().startswith("gxnor"):
+        raise ExportError(
+            "The name of a model in C must not begin as those of the kernels "
+            f"do, with gxnor. Received: {name!r}"
         )
     if name.lower() == "main":
         raise ExportError(

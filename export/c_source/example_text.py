@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from .model_text import MARK, ModelText
 
-_KEEP = "Change this line, and the next export keeps the file."
+_KEEP = "The next export replaces it, unless it was changed."
 
 
 def main_text(text: ModelText) -> str:

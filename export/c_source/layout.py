@@ -51,9 +51,10 @@ def lay_out(calls: Calls, limit: int | None = None) -> Layout:
     smallest = _with_buffers(values, live, sizes, 0)
     if limit is not None and smallest.arena_bytes > limit:
         raise ExportError(
-            f"The model needs an arena of {smallest.arena_bytes} bytes at "
-            "least, even without the buffers that make it fast. Received: "
-            f"arena_limit={limit}. Use fewer channels or smaller images."
+            f"The model needs an arena of {smallest.arena_bytes:,} bytes, even "
+            "without the buffers that make it fast. Give as many, or use "
+            "fewer channels or smaller images. Received: "
+            f"arena_limit={limit}"
         )
     most = {
         have + aligned(size)

@@ -318,7 +318,7 @@ def test_c_source(model_path, tmp_path, capsys):
     assert written == source.files
     printed = capsys.readouterr().out
     assert f"arena: {source.arena_bytes} bytes" in printed
-    assert "net.c, net.h and the kernels" in printed
+    assert "net.c, net.h, the kernels, and an example" in printed
     assert "* less than is fastest" in printed
     flash = sum(row.flash_bytes for row in source.rows)
     macs = sum(row.macs for row in source.rows)
@@ -329,14 +329,18 @@ def test_c_source(model_path, tmp_path, capsys):
 def test_c_source_keeps_a_changed_example(model_path, tmp_path, capsys):
     arguments = (model_path, f"--c_source={tmp_path}")
     assert run(*arguments) == 0
-    (tmp_path / "main.c").write_text("int main(void) { return 7; }\n")
+    with (tmp_path / "main.c").open("a") as file:
+        file.write("/* Mine. */\n")
+    (tmp_path / "Makefile").write_text("all:\n")
     (tmp_path / "notes.txt").write_text("mine")
     model = (tmp_path / "model.c").read_text()
     (tmp_path / "model.c").write_text(model.partition("\n")[0])
     capsys.readouterr()
     assert run(*arguments) == 0
-    assert "kept as you changed them: main.c" in capsys.readouterr().out
-    assert (tmp_path / "main.c").read_text().endswith("return 7; }\n")
+    printed = capsys.readouterr().out
+    assert "kept, for an export did not write them: main.c, Makefile" in printed
+    assert (tmp_path / "main.c").read_text().endswith("/* Mine. */\n")
+    assert (tmp_path / "Makefile").read_text() == "all:\n"
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert (tmp_path / "model.c").read_text() == model
 
@@ -388,7 +392,7 @@ def test_unusable_folders_fail_before_the_conversion(
     (tmp_path / "file").write_text("")
     for flag in ("c_source", "c_array"):
         for place, text in (
-            ("no/where", "does not exist. Create it first"),
+            ("file/inside", "is no folder. Choose another path"),
             ("file", "is no folder"),
         ):
             assert run(model_path, f"--{flag}={tmp_path / place}") == 1
