@@ -149,7 +149,7 @@ def test_output_shape_is_that_of_the_convolution(
 
 
 def test_runtime_has_the_same_options() -> None:
-    source = (RUNTIME / "tflite" / "op_options.c").read_text()
+    source = (RUNTIME / "ops" / "op_options.c").read_text()
     shared = re.search(r"#define WINDOW_AND_POOL(.*?)\n\n", source, re.S)
     assert shared is not None
     for table, options in (
@@ -177,9 +177,14 @@ def test_runtime_has_the_same_options() -> None:
 
 
 def test_runtime_has_the_same_ops() -> None:
-    source = (RUNTIME / "tflite" / "op_options.c").read_text()
-    names = re.findall(r'strcmp\(name, "(\w+)"\)', source)
+    source = (RUNTIME / "ops" / "op_options.c").read_text()
+    table = re.search(r"kNames\[\] = {(.*?)};", source, re.S)
+    assert table is not None
+    names = re.findall(r'"(\w+)"', table[1])
     assert sorted(names) == sorted(op_schema.CUSTOM_CODES)
+    micro = (RUNTIME / "tflite_micro" / "gxnor_ops.h").read_text()
+    added = re.findall(r'AddCustom\("(\w+)"', micro)
+    assert sorted(added) == sorted(op_schema.CUSTOM_CODES)
     kinds = (CONV, DEPTHWISE, FULLY_CONNECTED, MAX_POOL, PACK, UNPACK)
     codes = [options.custom_code for options in kinds]
     assert sorted(codes) == sorted(op_schema.CUSTOM_CODES)
