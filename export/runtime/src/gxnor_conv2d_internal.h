@@ -10,6 +10,10 @@
 
 #include "gxnor/types.h"
 
+static inline int32_t gxnor_least(int32_t a, int32_t b) {
+  return a < b ? a : b;
+}
+
 /* Planes at GXNOR_MAX_DEPTH. */
 #define GXNOR_MAX_PLANES 26
 

@@ -23,8 +23,6 @@
 /* So few taps at a time are worth it. */
 #define LEAST_TAPS 32
 
-static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
-
 static size_t bytes_for(int32_t taps) {
   return sizeof(gxnor_digits) +
          (MOST_NULLS + MOST_DIGITS * (size_t)taps) * sizeof(uint16_t);
@@ -35,14 +33,15 @@ size_t gxnor_digits_buffer_size(const gxnor_conv2d_shape* shape) {
       shape->depth > UINT16_MAX / GXNOR_EVENT_STEP) {
     return 0;
   }
-  return bytes_for(least(shape->depth, MOST_TAPS));
+  return bytes_for(gxnor_least(shape->depth, MOST_TAPS));
 }
 
 gxnor_digits* gxnor_digits_set_up(const gxnor_conv2d_shape* shape, void* buffer,
                                   size_t buffer_size) {
   gxnor_digits* const digits = buffer;
   const size_t best = gxnor_digits_buffer_size(shape);
-  if (best == 0 || buffer_size < bytes_for(least(shape->depth, LEAST_TAPS))) {
+  if (best == 0 ||
+      buffer_size < bytes_for(gxnor_least(shape->depth, LEAST_TAPS))) {
     return NULL;
   }
   if (buffer_size > best) buffer_size = best;
@@ -101,7 +100,7 @@ static void visit_inputs(const gxnor_conv2d_call* call,
   for (int32_t ky = 0; ky < p->kernel_height; ++ky) {
     for (int32_t kx = 0; kx < p->kernel_width; ++kx, tap += channels) {
       const int32_t from = digits->begin > tap ? digits->begin - tap : 0;
-      const int32_t to = least(digits->end - tap, channels);
+      const int32_t to = gxnor_least(digits->end - tap, channels);
       const int8_t* inputs = call->input;
       gxnor_conv2d_tap at;
       if (from >= to || !gxnor_conv2d_find_tap(call, position, ky, kx, &at)) {
@@ -127,7 +126,7 @@ static void list_events(const gxnor_conv2d_call* call,
   digits->y = position->y;
   digits->x = position->x;
   digits->begin = begin;
-  digits->end = begin + least(call->shape.depth - begin, digits->most);
+  digits->end = begin + gxnor_least(call->shape.depth - begin, digits->most);
   for (int32_t i = 0; i < GXNOR_DIGIT_LISTS; ++i) digits->counts[i] = 0;
   visit_inputs(call, position, 0, digits);
   for (int32_t i = 0; i < GXNOR_DIGIT_LISTS; ++i) {

@@ -2,6 +2,7 @@
 #include "gxnor_events_internal.h"
 
 #include "arch/gxnor_add_eight_armv6m.h"
+#include "gxnor_compiler_internal.h"
 #include "gxnor_shape_internal.h"
 #include "gxnor_take_bit_internal.h"
 
@@ -16,19 +17,6 @@
   __attribute__((optimize("no-schedule-insns", "omit-frame-pointer")))
 #else
 #define NO_SCHEDULE
-#endif
-
-#if defined(__GNUC__)
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-#else
-#define ALWAYS_INLINE inline
-#endif
-
-/* For a loop that would lack registers within another function. */
-#if defined(__GNUC__)
-#define NO_INLINE __attribute__((noinline))
-#else
-#define NO_INLINE
 #endif
 
 /* Keeps the loads of an event where they are, where registers are few. */
@@ -124,10 +112,10 @@ static kernel_rows clip_kernel(const gxnor_conv2d_params* p, int32_t top) {
 
 /* Lists the events of a column. Those of inputs +1 are written from ends[1]
  * on, those of inputs -1 before ends[0]. `pixel` is that of the first row. */
-static NO_INLINE void list_column(const gxnor_conv2d_params* p,
-                                  const kernel_rows* rows,
-                                  const uint32_t* pixel, uint32_t column,
-                                  uint16_t* ends[2]) {
+static GXNOR_NO_INLINE void list_column(const gxnor_conv2d_params* p,
+                                        const kernel_rows* rows,
+                                        const uint32_t* pixel, uint32_t column,
+                                        uint16_t* ends[2]) {
   const uint32_t channels = (uint32_t)p->input_channels;
   const size_t row_words = 2 * (size_t)p->dilation_height *
                            (size_t)p->input_width *
@@ -262,7 +250,7 @@ typedef struct low_planes {
 } low_planes;
 
 /* low + b + c = 2 * carry + low. */
-static ALWAYS_INLINE uint32_t add(uint32_t* low, uint32_t b, uint32_t c) {
+static GXNOR_ALWAYS_INLINE uint32_t add(uint32_t* low, uint32_t b, uint32_t c) {
   const uint32_t differ = *low ^ b;
   const uint32_t carry = (*low & b) | (differ & c);
   *low = differ ^ c;
@@ -279,8 +267,8 @@ typedef uint64_t __attribute__((may_alias)) record_pair;
 
 /* Adds weight + 1 = 2 P + Z of one record. P and Z exclude each other, hence
  * the first plane needs no full adder. */
-static ALWAYS_INLINE uint32_t add_record(const uint32_t* records,
-                                         uint16_t event, uint32_t* ones) {
+static GXNOR_ALWAYS_INLINE uint32_t add_record(const uint32_t* records,
+                                               uint16_t event, uint32_t* ones) {
 #if GXNOR_EVENT_STEP == 8
   const uint32_t* const record =
       (const uint32_t*)(const void*)((const char*)records + event);
@@ -305,17 +293,18 @@ static ALWAYS_INLINE uint32_t add_record(const uint32_t* records,
   return carry;
 }
 
-static ALWAYS_INLINE uint32_t add_two(const uint32_t* records,
-                                      const uint16_t* events, low_planes* low) {
+static GXNOR_ALWAYS_INLINE uint32_t add_two(const uint32_t* records,
+                                            const uint16_t* events,
+                                            low_planes* low) {
   const uint32_t a = add_record(records, events[0], &low->ones);
   const uint32_t b = add_record(records, events[1], &low->ones);
   return add(&low->twos, a, b);
 }
 
 /* Adds eight records; the carry has the weight 16. */
-static ALWAYS_INLINE uint32_t add_eight(const uint32_t* records,
-                                        const uint16_t* events,
-                                        low_planes* low) {
+static GXNOR_ALWAYS_INLINE uint32_t add_eight(const uint32_t* records,
+                                              const uint16_t* events,
+                                              low_planes* low) {
 #if defined(GXNOR_ADD_EIGHT_ARMV6M)
   return gxnor_add_eight_armv6m(records, events, &low->ones, &low->twos,
                                 &low->fours, &low->eights);
@@ -340,7 +329,7 @@ static ALWAYS_INLINE uint32_t add_eight(const uint32_t* records,
   } while (0)
 
 /* A bit of a number in all lanes. */
-static ALWAYS_INLINE uint32_t broadcast(uint32_t number, int32_t bit) {
+static GXNOR_ALWAYS_INLINE uint32_t broadcast(uint32_t number, int32_t bit) {
   return 0u - (number >> bit & 1u);
 }
 

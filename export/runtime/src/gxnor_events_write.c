@@ -21,8 +21,6 @@ static const uint32_t* position_records(const gxnor_conv2d_call* call,
   return (const uint32_t*)(records - shift);
 }
 
-static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
-
 /* How many of the groups that are left are summed next: never three. */
 static int32_t take_groups(int32_t left) {
   return MAX_GROUPS == 1 || left == 1 ? 1 : left < MAX_GROUPS ? 2 : MAX_GROUPS;
@@ -109,7 +107,7 @@ static void write_image_t2(const gxnor_conv2d_call* call, int32_t positions,
     gxnor_pool_windows columns = {0, 0};
     at->x = gxnor_pool_move_on(&across, 0, &columns);
     while (at->x < across.size) {
-      const int32_t count = least(positions, across.size - at->x);
+      const int32_t count = gxnor_least(positions, across.size - at->x);
       write_stretch_t2(call, at, count, buffer, &rows, &across, &columns,
                        output);
       at->x = gxnor_pool_move_on(&across, at->x + count, &columns);
@@ -146,7 +144,7 @@ void gxnor_events_write_s32(const gxnor_conv2d_call* call, int32_t positions,
       int32_t count;
       for (at.x = 0; at.x < s->conv_width; at.x += count) {
         gxnor_row_events row;
-        count = least(positions, s->conv_width - at.x);
+        count = gxnor_least(positions, s->conv_width - at.x);
         gxnor_events_list_row(call, &at, count, buffer, &row);
         for (int32_t i = 0; i < count; ++i) {
           gxnor_position_events events;
@@ -157,7 +155,7 @@ void gxnor_events_write_s32(const gxnor_conv2d_call* call, int32_t positions,
             get_planes(call, group, groups, i, &events, planes);
             for (int32_t g = 0; g < groups; ++g, ++group) {
               const int32_t left = p->output_channels - group * GXNOR_LANES;
-              const int32_t lanes = least(left, GXNOR_LANES);
+              const int32_t lanes = gxnor_least(left, GXNOR_LANES);
               int32_t sums[GXNOR_LANES];
               gxnor_conv2d_gather(call, planes[g], sums);
               for (int32_t l = 0; l < lanes; ++l) *output++ = sums[l];

@@ -2,6 +2,7 @@
 #include "gxnor_taps_internal.h"
 
 #include "arch/gxnor_taps_mve.h"
+#include "gxnor_compiler_internal.h"
 
 /* The inner loop is fast whatever the rest is compiled for. GCC's scheduler
  * before register allocation would load ahead and spill. */
@@ -11,18 +12,10 @@
 #define INNER_LOOP
 #endif
 
-#if defined(__GNUC__)
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-#else
-#define ALWAYS_INLINE inline
-#endif
-
 /* Fewer positions of a row are not worth a word with lanes for 8 of them. */
 #define LEAST_POSITIONS 4
 
 /* ---- The buffer ---- */
-
-static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 
 /* How many positions further the last tap of a kernel row is. */
 static int32_t reach(const gxnor_conv2d_params* p) {
@@ -41,7 +34,7 @@ static int plan_lanes(const gxnor_conv2d_params* p,
                       const gxnor_conv2d_shape* shape, size_t buffer_size,
                       int32_t lanes, gxnor_taps_plan* plan) {
   const size_t lists =
-      list_bytes(least(lanes, p->output_channels), shape->depth);
+      list_bytes(gxnor_least(lanes, p->output_channels), shape->depth);
   const int64_t across = (int64_t)(p->kernel_width - 1) * p->dilation_width;
   const int64_t down = (int64_t)(p->kernel_height - 1) * p->dilation_height;
   int32_t room, position_bytes, more, positions;
@@ -51,10 +44,11 @@ static int plan_lanes(const gxnor_conv2d_params* p,
   more = reach(p) / 2 * 2;
   plan->lanes = lanes;
   plan->extent = (int32_t)down + 1;
-  plan->phases = least(p->stride_width, (int32_t)across + 1);
+  plan->phases = gxnor_least(p->stride_width, (int32_t)across + 1);
   plan->copies = reach(p) > 0 ? 2 : 1;
   position_bytes = 2 * p->input_channels * plan->phases * plan->copies;
-  positions = least(room, UINT16_MAX) / plan->extent / position_bytes - more;
+  positions =
+      gxnor_least(room, UINT16_MAX) / plan->extent / position_bytes - more;
   positions = positions / GXNOR_TAPS_BLOCK * GXNOR_TAPS_BLOCK;
   if (positions < GXNOR_TAPS_BLOCK) return 0;
   if (positions > shape->conv_width) {
@@ -85,7 +79,8 @@ size_t gxnor_taps_buffer_size(const gxnor_conv2d_params* params,
                               const gxnor_conv2d_shape* shape) {
   gxnor_taps_plan plan;
   if (!gxnor_taps_make_plan(params, shape, SIZE_MAX, &plan)) return 0;
-  return list_bytes(least(plan.lanes, params->output_channels), shape->depth) +
+  return list_bytes(gxnor_least(plan.lanes, params->output_channels),
+                    shape->depth) +
          (size_t)plan.extent * (size_t)plan.row_words * sizeof(uint32_t);
 }
 
@@ -111,7 +106,7 @@ static void set_offsets(const gxnor_conv2d_params* p, gxnor_taps* taps) {
 void gxnor_taps_set_up(const gxnor_conv2d_call* call,
                        const gxnor_taps_plan* plan, void* buffer,
                        gxnor_taps* taps) {
-  const int32_t lanes = least(plan->lanes, call->params->output_channels);
+  const int32_t lanes = gxnor_least(plan->lanes, call->params->output_channels);
   const size_t row_words = (size_t)plan->rows * (size_t)plan->row_words;
   taps->plan = plan;
   taps->signs = call->thresholds != NULL &&
@@ -182,8 +177,9 @@ void gxnor_taps_forget_rows(gxnor_taps* taps) {
 
 /* A channel's input in column `x`; padding is 0. Columns beyond the last
  * position may wrap into the row; nobody looks at their sums. */
-static ALWAYS_INLINE uint32_t read_input(const int8_t* row, uint32_t x,
-                                         uint32_t width, uint32_t channels) {
+static GXNOR_ALWAYS_INLINE uint32_t read_input(const int8_t* row, uint32_t x,
+                                               uint32_t width,
+                                               uint32_t channels) {
   return x < width ? (uint32_t)row[x * channels] : 0;
 }
 
@@ -315,8 +311,8 @@ typedef struct block {
 #endif
 
 /* The words of the tap at an offset. */
-static ALWAYS_INLINE const uint32_t* tap(const uint32_t* rows,
-                                         uint16_t offset) {
+static GXNOR_ALWAYS_INLINE const uint32_t* tap(const uint32_t* rows,
+                                               uint16_t offset) {
   return (const uint32_t*)(const void*)((const char*)rows + offset);
 }
 

@@ -9,8 +9,6 @@
 /* Channels that are summed together: as many as a lane has bits. */
 #define CHANNELS 16
 
-static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
-
 /* Channels whose taps are listed, and where they are used. */
 typedef struct listed {
   const gxnor_conv2d_call* call;
@@ -118,7 +116,7 @@ static void compare_sums(const uint32_t* sums, const int32_t* thresholds,
 static void compare_lanes(const listed* l, const uint32_t* rows, int32_t lane,
                           comparisons* found) {
   const gxnor_taps_lane* const lanes = l->taps->lanes + lane;
-  const int32_t count = least(l->count - lane, CHANNELS);
+  const int32_t count = gxnor_least(l->count - lane, CHANNELS);
   uint32_t* const high = found->high[lane / CHANNELS];
   uint32_t* const low = found->low[lane / CHANNELS];
   uint32_t sums[CHANNELS * WORDS];
@@ -150,7 +148,7 @@ static void take_states(const listed* l, uint32_t pairs[GXNOR_TAPS_BLOCK][2],
   for (one.begin = *window; one.begin < l->call->shape.output_width;
        one.begin = one.end) {
     const int32_t start = one.begin * p->pool_stride_width - p->pool_pad_left;
-    const int32_t stop = least(start + p->pool_width, end);
+    const int32_t stop = gxnor_least(start + p->pool_width, end);
     uint32_t maximum[2] = {0, 0xFFFFFFFFu};
     if (start >= end) break;
     for (int32_t x = start < begin ? begin : start; x < stop; ++x) {
@@ -215,7 +213,7 @@ static void write_block_s32(const listed* l, const uint32_t* rows,
   output +=
       first * channels + (size_t)l->group * GXNOR_LANES + (size_t)l->first;
   for (int32_t lane = 0; lane < l->count; lane += CHANNELS) {
-    const int32_t count = least(l->count - lane, CHANNELS);
+    const int32_t count = gxnor_least(l->count - lane, CHANNELS);
     uint32_t sums[CHANNELS * WORDS];
     gxnor_taps_sum(l->call, l->taps, rows, lane, count, sums);
     for (int32_t i = 0; i < end - at->x; ++i) {
@@ -232,7 +230,7 @@ static void write_row(const listed* l, gxnor_conv2d_position* at, int32_t end,
                       write_block write, int32_t window) {
   const uint32_t* rows = gxnor_taps_fetch_rows(l->call, at, l->taps);
   for (; at->x < end; at->x += GXNOR_TAPS_BLOCK, rows += WORDS) {
-    write(l, rows, at, least(end, at->x + GXNOR_TAPS_BLOCK), &window);
+    write(l, rows, at, gxnor_least(end, at->x + GXNOR_TAPS_BLOCK), &window);
   }
 }
 
@@ -248,7 +246,7 @@ static void write_image(listed* l, int32_t batch, write_block write) {
   for (int32_t x = gxnor_pool_move_on(&across, 0, &columns); x < across.size;
        x = gxnor_pool_move_on(&across, end, &columns)) {
     gxnor_pool_windows rows = {0, 0};
-    end = least(l->taps->plan->positions, across.size - x) + x;
+    end = gxnor_least(l->taps->plan->positions, across.size - x) + x;
     gxnor_taps_forget_rows(l->taps);
     l->rows = &rows;
     for (at.y = gxnor_pool_move_on(&down, 0, &rows); at.y < down.size;
@@ -272,9 +270,9 @@ static void write_all(const gxnor_conv2d_call* call,
   l.direct = plan->lanes == GXNOR_LANES && !gxnor_conv2d_has_pool(p);
   for (l.group = 0; l.group < call->shape.output_groups; ++l.group) {
     const int32_t lanes =
-        least(p->output_channels - l.group * GXNOR_LANES, GXNOR_LANES);
+        gxnor_least(p->output_channels - l.group * GXNOR_LANES, GXNOR_LANES);
     for (l.first = 0; l.first < lanes; l.first += plan->lanes) {
-      l.count = least(lanes - l.first, plan->lanes);
+      l.count = gxnor_least(lanes - l.first, plan->lanes);
       gxnor_taps_list(call, l.group, l.first, l.count, &taps);
       l.output = output;
       for (int32_t batch = 0; batch < p->batches; ++batch) {
