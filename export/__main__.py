@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Command line: `python -m export MODEL.keras --output=MODEL.tflite`.
 
-`--c_source=DIR` writes the model as C source.
+`--c_source=DIR` writes the model as C source, `--html=FILE` a report.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 
 import keras
 
-from . import c_source, files, inspection, interpreter
+from . import c_source, files, inspection, interpreter, report
 from .c_source import table, tflite_array
 from .conversion import convert, convert_to_c
 from .delegate import get_include
@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "model",
         nargs="?",
-        help="a .keras file, or with --inspect and --c_array a .tflite file",
+        help="a .keras file, or with --inspect, --html and --c_array a .tflite "
+        "file",
     )
     parser.add_argument("--output", help="the .tflite file to write")
     parser.add_argument(
@@ -85,6 +86,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="print a table of the file's operators",
     )
     parser.add_argument(
+        "--html",
+        metavar="FILE",
+        help="the file to write a report to, of what --inspect prints and "
+        "more, to be looked at in a browser; only a report is replaced",
+    )
+    parser.add_argument(
         "--include_dir",
         action="store_true",
         help="print the folder of the C headers and exit",
@@ -96,7 +103,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.model is None:
         parser.error("a model file is needed")
     if not (_wants_tflite(options) or options.c_source):
-        parser.error("give --output, --c_source, --c_array or --inspect")
+        parser.error(
+            "give --output, --c_source, --c_array, --inspect or --html"
+        )
     if options.arena_limit is not None and options.c_source is None:
         parser.error("--arena_limit is for --c_source")
     if not _wants_tflite(options) and (
@@ -124,7 +133,9 @@ def _scale(text: str) -> float:
 
 
 def _wants_tflite(options: argparse.Namespace) -> bool:
-    return bool(options.output or options.c_array or options.inspect)
+    return bool(
+        options.output or options.c_array or options.inspect or options.html
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -154,6 +165,8 @@ def _run(options: argparse.Namespace) -> None:
         )
     if options.output is not None:
         files.write_atomically(options.output, data)
+    if options.html is not None:
+        _write_report(options, data)
     if options.inspect:
         print(inspection.format_rows(inspection.inspect(data), len(data)))
     if options.output is not None:
@@ -176,6 +189,16 @@ def _check_outputs(options: argparse.Namespace, path: pathlib.Path) -> None:
             raise ValueError(
                 f"--output must not be the model itself. Received: {output}"
             )
+    if options.html is not None:
+        files.check_replaceable(options.html)
+        if options.output is not None and (
+            pathlib.Path(options.html).resolve()
+            == pathlib.Path(options.output).resolve()
+        ):
+            raise ValueError(
+                "--html must not be the file of --output. Received: "
+                f"{options.html}"
+            )
     for folder in (options.c_source, options.c_array):
         if folder is not None:
             files.check_folder(folder)
@@ -196,10 +219,17 @@ def _converted(options: argparse.Namespace, model: keras.Model) -> bytes:
     )
 
 
+def _write_report(options: argparse.Namespace, data: bytes) -> None:
+    title = pathlib.Path(options.output or options.model).name
+    page = report.html_report(inspection.contents(data), title)
+    files.write_atomically(options.html, page.encode())
+    print(f"{options.html}: a report on {title}")
+
+
 def _write_array(options: argparse.Namespace, data: bytes) -> None:
     name = f"{options.c_name}_tflite"
     texts = tflite_array.array_files(data, name)
-    files.write_folder(options.c_array, texts, (), c_source.MARK)
+    files.write_folder(options.c_array, texts, (), files.MARK)
     print(f"{options.c_array}: {name}.c and .h, {len(data):,} bytes")
 
 

@@ -20,6 +20,8 @@ SCHEMA_VERSION: Final = 3
 FILE_IDENTIFIER: Final = b"TFL3"
 BUFFER_ALIGNMENT: Final = 64
 """Of constants, in bytes; the schema asks for 16, LiteRT's GPU code for 64."""
+WRITER: Final = "gxnor_tf"
+"""Begins the description of a file that this library exports."""
 
 DEFAULT_SIGNATURE: Final = "serving_default"
 OPTIONAL_TENSOR: Final = -1

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a `.tflite` file back and tabulates what is in it."""
+"""Reads a `.tflite` file back and tabulates what is in it.
+
+Any `.tflite` file can be read, not only those of this library.
+"""
 
 import dataclasses
 import math
@@ -9,11 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from . import packing
-from .flatbuffer_builder import (
-    BUFFER_ALIGNMENT,
-    FILE_IDENTIFIER,
-    load_schema,
-)
 from .op_schema import (
     CONV_2D,
     DEPTHWISE_CONV_2D,
@@ -22,16 +20,77 @@ from .op_schema import (
     DepthwiseConv2DOptions,
     FullyConnectedOptions,
 )
+from .tflite_reader import TfliteReader, item, sequence, shape, text, zero_point
 
-_CUSTOM_WITH_WEIGHTS: dict[
-    str,
-    type[Conv2DOptions | DepthwiseConv2DOptions | FullyConnectedOptions],
-] = {
+_WeightOptions = Conv2DOptions | DepthwiseConv2DOptions | FullyConnectedOptions
+
+_CUSTOM_OPTIONS: dict[str, type[_WeightOptions]] = {
     CONV_2D: Conv2DOptions,
     DEPTHWISE_CONV_2D: DepthwiseConv2DOptions,
     FULLY_CONNECTED: FullyConnectedOptions,
 }
-_BUILTIN_WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+# Which operands of an op are its input, weights, and thresholds or bias.
+_ROLES = {
+    **dict.fromkeys(_CUSTOM_OPTIONS, (0, 1, 2)),
+    "CONV_2D": (0, 1, 2),
+    "DEPTHWISE_CONV_2D": (0, 1, 2),
+    "FULLY_CONNECTED": (0, 1, 2),
+    "TRANSPOSE_CONV": (2, 1, 3),
+}
+# Packed weights take two bits, more where the last group is not full.
+_PACKED_BITS = 2
+_MAX_LEVELS = 17
+"""Up to so many different weights are counted each for itself."""
+_INTERVALS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Bin:
+    """How many weights have a value, or one of an interval.
+
+    Attributes:
+        low: The value, or where the interval begins.
+        high: The same value, or where the interval ends.
+        count: The number of weights.
+    """
+
+    low: float
+    high: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """What the weights of an operator are.
+
+    Attributes:
+        count: Their number.
+        zeros: How many of them are zero.
+        bits: Bits that one takes in the file, without padding.
+        bins: How often each value occurs, in ascending order; of many
+            different ones, in intervals. Values are as stored, less the zero
+            point. Weights that are no finite numbers are in none.
+    """
+
+    count: int
+    zeros: int
+    bits: int
+    bins: tuple[Bin, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Offsets:
+    """The thresholds of a custom operator, or the bias of a builtin one.
+
+    Attributes:
+        count: Their number.
+        low: The smallest.
+        high: The largest.
+    """
+
+    count: int
+    low: float
+    high: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,30 +100,89 @@ class OpRow:
     Attributes:
         op: Name of the operator.
         name: Name of its output tensor.
+        input_shape: Shape of its input for one sample, as stored.
         output_shape: Shape of its output for one sample, as stored.
         constant_bytes: Bytes of its constants, weights and all.
+        weight_bytes: Bytes of its weights.
+        offset_bytes: Bytes of its thresholds or its bias.
         macs: Multiply-accumulates for one sample, 0 where there are none.
-        zero_share: Share of zero weights, None without int8 or packed ones.
+        weights: What its weights are, None without any that can be read.
+        offsets: What its thresholds or its bias are, None without.
     """
 
     op: str
     name: str
+    input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     constant_bytes: int
+    weight_bytes: int
+    offset_bytes: int
     macs: int
-    zero_share: float | None
+    weights: Weights | None
+    offsets: Offsets | None
+
+    @property
+    def zero_share(self) -> float | None:
+        """Share of zero weights, None where `weights` is."""
+        if self.weights is None:
+            return None
+        return self.weights.zeros / self.weights.count
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What is in a file.
+
+    Attributes:
+        rows: Its operators in order.
+        description: Its own description.
+        runtime: The first version of TensorFlow Lite that runs it, as it says
+            itself; empty where it does not.
+        file_bytes: Its size.
+        weight_bytes: Bytes of weights; what operators share counts once.
+        offset_bytes: Bytes of thresholds and biases, likewise.
+        other_bytes: Bytes of all other constants, likewise.
+    """
+
+    rows: list[OpRow]
+    description: str
+    runtime: str
+    file_bytes: int
+    weight_bytes: int
+    offset_bytes: int
+    other_bytes: int
+
+    @property
+    def rest_bytes(self) -> int:
+        """Names, shapes, options, and what fills up between constants."""
+        constants = self.weight_bytes + self.offset_bytes + self.other_bytes
+        return self.file_bytes - constants
 
 
 def inspect(data: bytes) -> list[OpRow]:
     """Lists the operators of a `.tflite` file in order.
 
     Args:
-        data: Content of a file that `convert` wrote.
+        data: Content of a `.tflite` file, of this library or another one.
 
     Returns:
-        A row per operator.
+        A row per operator, those of further subgraphs behind.
 
     Raises:
+        TypeError: If `data` is not of type `bytes`.
+        ValueError: If the content is damaged, cut off, or no `.tflite` file.
+    """
+    return contents(data).rows
+
+
+def contents(data: bytes) -> Contents:
+    """Reads the operators of a `.tflite` file, and where its bytes go.
+
+    Args:
+        data: As for `inspect`.
+
+    Raises:
+        TypeError: If `data` is not of type `bytes`.
         ValueError: If the content is damaged, cut off, or no `.tflite` file.
     """
     if not isinstance(data, bytes):
@@ -73,13 +191,14 @@ def inspect(data: bytes) -> list[OpRow]:
             f"Received: {type(data).__name__}"
         )
     try:
-        return _rows(_read(data))
+        return _contents(TfliteReader(data), len(data))
     except ValueError:
         raise
     except Exception as error:  # A damaged offset can lead anywhere.
         raise ValueError(
-            "The `.tflite` file is damaged, or not one of this library; "
-            f"export the model again. ({type(error).__name__}: {error})"
+            "The `.tflite` file is damaged, or of a kind that this library "
+            "does not know; export or download it again. "
+            f"({type(error).__name__}: {error})"
         ) from error
 
 
@@ -92,11 +211,11 @@ def constant_bytes(data: bytes) -> dict[str, int]:
     Args:
         data: Content of a file that `convert` wrote.
     """
-    model = _read(data)
+    reader = TfliteReader(data)
     sizes: dict[str, int] = {}
     seen = set()
-    for tensor in model.subgraphs[0].tensors:
-        constant = _constant(model, tensor)
+    for tensor in reader.graphs[0].tensors:
+        constant = reader.constant(tensor)
         if constant is None:
             continue
         scales = getattr(tensor.quantization, "scale", None)
@@ -106,40 +225,6 @@ def constant_bytes(data: bytes) -> dict[str, int]:
             size += len(constant)
         sizes[tensor.name.decode()] = size
     return sizes
-
-
-def _rows(model: Any) -> list[OpRow]:
-    graph = model.subgraphs[0]
-    schema = load_schema()
-    names = {
-        value: name
-        for name, value in vars(schema.BuiltinOperator).items()
-        if not name.startswith("_")
-    }
-    rows = []
-    for op in graph.operators:
-        code = model.operatorCodes[op.opcodeIndex]
-        inputs = [graph.tensors[i] for i in op.inputs if i >= 0]
-        output = graph.tensors[op.outputs[0]]
-        constants = [_constant(model, tensor) for tensor in inputs]
-        name = names[code.builtinCode]
-        if code.customCode is not None:
-            name = code.customCode.decode()
-        states = _states(name, op, inputs, constants)
-        shape = tuple(int(size) for size in output.shape)
-        rows.append(
-            OpRow(
-                op=name,
-                name=output.name.decode(),
-                output_shape=shape,
-                constant_bytes=sum(len(c) for c in constants if c is not None),
-                macs=_macs(name, op, inputs, shape),
-                zero_share=(
-                    None if states is None else float(np.mean(states == 0))
-                ),
-            )
-        )
-    return rows
 
 
 def format_rows(rows: list[OpRow], file_bytes: int) -> str:
@@ -175,72 +260,201 @@ def format_rows(rows: list[OpRow], file_bytes: int) -> str:
     return "\n".join(lines)
 
 
-def _read(data: bytes) -> Any:
-    """The schema's objects of a file."""
-    if data[4:8] != FILE_IDENTIFIER:
+@dataclasses.dataclass(frozen=True)
+class _Operands:
+    """The tensors that an operator reads, by what they are to it."""
+
+    x: Any
+    weights: Any
+    offsets: Any
+    others: tuple[Any, ...]
+
+    def kinds(self) -> list[tuple[str, Any]]:
+        """Each tensor with its kind."""
+        named = [("weight", self.weights), ("offset", self.offsets)]
+        others = [("other", tensor) for tensor in (self.x, *self.others)]
+        return [pair for pair in named + others if pair[1] is not None]
+
+
+def _contents(reader: TfliteReader, file_bytes: int) -> Contents:
+    rows = []
+    kinds: dict[int, str] = {}
+    for graph in reader.graphs:
+        for op in sequence(graph.operators):
+            name = reader.op_name(op)
+            operands = _operands(name, graph, op)
+            rows.append(_row(reader, name, graph, op, operands))
+            for kind, tensor in operands.kinds():
+                kinds.setdefault(tensor.buffer, kind)
+    sizes = {"weight": 0, "offset": 0, "other": 0}
+    for index, size in enumerate(reader.buffer_sizes()):
+        sizes[kinds.get(index, "other")] += size
+    if sum(sizes.values()) > file_bytes:
         raise ValueError(
-            "This is not a `.tflite` file: the identifier "
-            f"{FILE_IDENTIFIER.decode()} is missing. Received {len(data)} "
-            "bytes."
+            f"The `.tflite` file is damaged: it has {file_bytes} bytes and "
+            f"says that its constants have {sum(sizes.values())}."
         )
-    if len(data) % BUFFER_ALIGNMENT:
-        raise ValueError(
-            "The `.tflite` file is cut off, or not one of this library: its "
-            f"size must be a multiple of {BUFFER_ALIGNMENT} bytes. Received "
-            f"{len(data)} bytes."
-        )
-    # Python's reader: LiteRT's own can crash the process on damaged files.
-    schema = load_schema()
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
-
-
-def _constant(model: Any, tensor: Any) -> npt.NDArray[np.uint8] | None:
-    data = model.buffers[tensor.buffer].data
-    return None if data is None else np.asarray(data, np.uint8)
-
-
-def _states(
-    name: str,
-    op: Any,
-    inputs: list[Any],
-    constants: list[npt.NDArray[np.uint8] | None],
-) -> npt.NDArray[np.int8] | None:
-    """The discrete weights of an operator, if it has any."""
-    if name not in (*_CUSTOM_WITH_WEIGHTS, *_BUILTIN_WITH_WEIGHTS):
-        return None
-    data = constants[1]
-    schema = load_schema()
-    if data is None or inputs[1].type == schema.TensorType.FLOAT32:
-        return None
-    if not name.startswith("Gxnor"):
-        return data.view(np.int8)
-    records = data.view("<i4").reshape(inputs[1].shape).astype(np.int32)
-    taps = records.shape[1] - 1
-    read = _CUSTOM_WITH_WEIGHTS[name].from_bytes(_options(op))
-    if isinstance(read, FullyConnectedOptions):
-        outputs, height, channels = read.output_channels, 1, read.input_channels
-    else:
-        outputs, height = read.result_channels, read.kernel_height
-        channels = read.tap_channels
-    return packing.unpack_weights(
-        records, outputs, height, taps // height // channels, channels
+    return Contents(
+        rows=rows,
+        description=reader.description,
+        runtime=reader.runtime,
+        file_bytes=file_bytes,
+        weight_bytes=sizes["weight"],
+        offset_bytes=sizes["offset"],
+        other_bytes=sizes["other"],
     )
 
 
-def _options(op: Any) -> bytes:
-    return bytes(bytearray(op.customOptions))
+def _operands(name: str, graph: Any, op: Any) -> _Operands:
+    tensors = [
+        None if index < 0 else item(graph.tensors, index)
+        for index in sequence(op.inputs)
+    ]
+    # Of an op without weights the first operand is its input.
+    roles = _ROLES.get(name, (0, -1, -1))
+    named = dict(zip(roles, ("x", "weights", "offsets"), strict=True))
+    operands: dict[str, Any] = {"x": None, "weights": None, "offsets": None}
+    others = []
+    for index, tensor in enumerate(tensors):
+        if index in named:
+            operands[named[index]] = tensor
+        elif tensor is not None:
+            others.append(tensor)
+    return _Operands(**operands, others=tuple(others))
 
 
-def _macs(name: str, op: Any, inputs: list[Any], shape: tuple[int, ...]) -> int:
+def _row(
+    reader: TfliteReader, name: str, graph: Any, op: Any, operands: _Operands
+) -> OpRow:
+    outputs = [item(graph.tensors, i) for i in sequence(op.outputs)]
+    output_shape = shape(outputs[0]) if outputs else ()
+    options = None
+    if name in _CUSTOM_OPTIONS:
+        if operands.x is None or operands.weights is None:
+            raise ValueError(
+                f"The `.tflite` file is damaged: {name} has no input or no "
+                "weights."
+            )
+        options = _CUSTOM_OPTIONS[name].from_bytes(
+            bytes(bytearray(op.customOptions))
+        )
+    sizes = {"weight": 0, "offset": 0, "other": 0}
+    for kind, tensor in operands.kinds():
+        constant = reader.constant(tensor)
+        sizes[kind] += 0 if constant is None else len(constant)
+    return OpRow(
+        op=name,
+        name=text(outputs[0].name) if outputs else "",
+        input_shape=() if operands.x is None else shape(operands.x),
+        output_shape=output_shape,
+        constant_bytes=sum(sizes.values()),
+        weight_bytes=sizes["weight"],
+        offset_bytes=sizes["offset"],
+        macs=_macs(name, options, operands, output_shape),
+        weights=_weights(reader, options, operands.weights),
+        offsets=_offsets(reader, options, operands),
+    )
+
+
+def _weights(
+    reader: TfliteReader, options: _WeightOptions | None, tensor: Any
+) -> Weights | None:
+    values = None if tensor is None else reader.values(tensor)
+    if values is None or not values.size:
+        return None
+    if options is not None:
+        values, bits = _unpacked(options, values), _PACKED_BITS
+    else:
+        bits, zero = reader.bits(tensor), zero_point(tensor)
+        values = values.astype(np.int64) - zero if zero else values
+    return Weights(
+        count=values.size,
+        zeros=values.size - int(np.count_nonzero(values)),
+        bits=bits,
+        bins=_bins(values),
+    )
+
+
+def _offsets(
+    reader: TfliteReader, options: _WeightOptions | None, operands: _Operands
+) -> Offsets | None:
+    tensor = operands.offsets
+    values = None if tensor is None else reader.values(tensor)
+    if values is None or not values.size:
+        return None
+    # Those for packed inputs are cut into their bits.
+    if options is not None and reader.type_name(operands.x) == "INT32":
+        values = np.stack(
+            packing.unpack_thresholds(
+                values.astype(np.int32),
+                _output_channels(options),
+                shape(operands.weights)[1] - 1,
+            )
+        )
+    return Offsets(values.size, values.min().item(), values.max().item())
+
+
+def _bins(values: npt.NDArray[Any]) -> tuple[Bin, ...]:
+    values = values[np.isfinite(values)]
+    levels, counts = np.unique(values, return_counts=True)
+    if len(levels) <= _MAX_LEVELS:
+        return tuple(
+            Bin(level, level, count)
+            for level, count in zip(
+                levels.tolist(), counts.tolist(), strict=True
+            )
+        )
+    sums, edges = np.histogram(
+        levels.astype(np.float64), _INTERVALS, weights=counts
+    )
+    return tuple(
+        Bin(low, high, int(count))
+        for low, high, count in zip(
+            edges[:-1].tolist(), edges[1:].tolist(), sums, strict=True
+        )
+    )
+
+
+def _output_channels(options: _WeightOptions) -> int:
+    if isinstance(options, FullyConnectedOptions):
+        return options.output_channels
+    return options.result_channels
+
+
+def _unpacked(
+    options: _WeightOptions, records: npt.NDArray[Any]
+) -> npt.NDArray[np.int8]:
+    """The weights of a custom operator."""
+    taps = records.shape[1] - 1
+    if isinstance(options, FullyConnectedOptions):
+        height, channels = 1, options.input_channels
+    else:
+        height, channels = options.kernel_height, options.tap_channels
+    return packing.unpack_weights(
+        records.astype(np.int32),
+        _output_channels(options),
+        height,
+        taps // height // channels,
+        channels,
+    )
+
+
+def _macs(
+    name: str,
+    options: _WeightOptions | None,
+    operands: _Operands,
+    output_shape: tuple[int, ...],
+) -> int:
     """Products of one sample, for an output of a shape with the batch."""
-    if name in _CUSTOM_WITH_WEIGHTS:
-        read = _CUSTOM_WITH_WEIGHTS[name].from_bytes(_options(op))
-        if isinstance(read, FullyConnectedOptions):
-            return (int(inputs[1].shape[1]) - 1) * read.output_channels
-        height, width = (int(size) for size in inputs[0].shape[1:3])
-        positions = math.prod(read.conv_size(height, width))
-        return positions * read.depth * read.result_channels
-    if name not in _BUILTIN_WITH_WEIGHTS:
+    if operands.x is None or operands.weights is None:
         return 0
-    weights = math.prod(int(size) for size in inputs[1].shape)
-    return weights * math.prod(shape[1:3] if len(shape) == 4 else ())
+    if isinstance(options, FullyConnectedOptions):
+        return (shape(operands.weights)[1] - 1) * options.output_channels
+    if options is not None:
+        height, width = shape(operands.x)[1:3]
+        positions = math.prod(options.conv_size(height, width))
+        return positions * options.depth * options.result_channels
+    # Every weight is used once at each position of the output, that of a
+    # transposed convolution at each of the input.
+    at = shape(operands.x) if name == "TRANSPOSE_CONV" else output_shape
+    return math.prod(shape(operands.weights)) * math.prod(at[1:-1])

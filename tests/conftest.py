@@ -2,11 +2,16 @@
 """Settings of all tests."""
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from benchmarks.mcu import tools
+
+if TYPE_CHECKING:
+    from tests.browser import Browser
 
 # A first call that traces or compiles, or a busy machine, takes far longer
 # than Hypothesis' 200 ms. The parent is its `ci` profile where CI is set,
@@ -25,3 +30,18 @@ def mcu_tools() -> None:
         # Who has none of them may test the rest; CI must have them.
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
         give_up(f"Debian packages are not installed: {' '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """A headless browser."""
+    # Loaded late: most tests need none.
+    from tests.browser import Browser
+
+    try:
+        started = Browser()
+    except FileNotFoundError as error:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(str(error))
+    yield started
+    started.close()

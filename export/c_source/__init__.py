@@ -12,7 +12,6 @@ from . import kernels
 from .calls import make_calls
 from .example_text import main_text, makefile_text
 from .layout import lay_out
-from .model_text import MARK as MARK
 from .model_text import ModelText
 
 
@@ -70,7 +69,9 @@ class CSource:
             OSError: If a file cannot be written, or would replace one that no
                 export wrote.
         """
-        return _files.write_folder(folder, self.files, self.examples, MARK)
+        return _files.write_folder(
+            folder, self.files, self.examples, _files.MARK
+        )
 
 
 def generate(
@@ -99,8 +100,8 @@ def generate(
     text = ModelText(name, program, calls, layout)
     runtime = kernels.needed_files(text.functions)
     example = {
-        "main.c": _files.sealed(main_text(text), MARK),
-        "Makefile": _files.sealed(makefile_text(name, runtime), MARK),
+        "main.c": _files.sealed(main_text(text), _files.MARK),
+        "Makefile": _files.sealed(makefile_text(name, runtime), _files.MARK),
     }
     rows = tuple(
         CallRow(

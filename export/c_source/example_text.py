@@ -3,7 +3,8 @@
 
 from collections.abc import Iterable
 
-from .model_text import MARK, ModelText
+from ..files import MARK
+from .model_text import ModelText
 
 _KEEP = "The next export replaces it, unless it was changed."
 

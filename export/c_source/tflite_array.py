@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A `.tflite` file as a C array, for TensorFlow Lite Micro."""
 
+from ..files import MARK
 from . import check_name
-from .model_text import MARK
 
 _BYTES_A_LINE = 12
 

@@ -9,7 +9,7 @@ float32, which holds them exactly, too.
 import numpy as np
 import numpy.typing as npt
 
-from ..flatbuffer_builder import Quantization
+from ..flatbuffer_builder import WRITER, Quantization
 from ..program import (
     DiscreteOp,
     FloatOp,
@@ -44,7 +44,7 @@ class BuiltinLowering(GraphWriter):
     """
 
     def __init__(
-        self, program: Program, description: str = "gxnor_tf, builtin ops"
+        self, program: Program, description: str = f"{WRITER}, builtin ops"
     ) -> None:
         super().__init__(program, description)
 

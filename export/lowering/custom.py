@@ -9,6 +9,7 @@ changes its form where a consumer wants the other one.
 import numpy as np
 
 from .. import gated_ops, packing
+from ..flatbuffer_builder import WRITER
 from ..op_schema import PackOptions, UnpackOptions
 from ..program import DiscreteOp, Program, SimpleOp, Tensor
 from .builtin import BuiltinLowering
@@ -22,7 +23,7 @@ class CustomLowering(BuiltinLowering):
     """
 
     def __init__(self, program: Program) -> None:
-        super().__init__(program, "gxnor_tf, custom ops")
+        super().__init__(program, f"{WRITER}, custom ops")
 
     def write_discrete(self, op: DiscreteOp) -> None:
         """Writes a convolution or fully connected op on states."""

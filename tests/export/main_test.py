@@ -61,7 +61,7 @@ def test_include_dir(capsys):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["{model}"], "--output, --c_source, --c_array or --inspect"),
+        (["{model}"], "--c_source, --c_array, --inspect or --html"),
         (["{model}", "--output=x", "--arena_limit=9"], "is for --c_source"),
         ([], "model file is needed"),
         (["{model}", "--output=x", "--ops=float"], "invalid choice"),
