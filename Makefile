@@ -5,6 +5,8 @@
 # make test-aarch64   native tests on an emulated 64-bit Arm
 # make mcu-test       the kernels on emulated microcontrollers, see below
 # make mcu-budgets    records what mcu-test lets no count exceed by much
+# make docs   the documentation as pages, out/site/index.html
+# make docs-test      what tests find in these pages
 # make lint   formatters, linters and type checker, changing nothing
 # make venv   the virtual environment that all of these use
 #
@@ -18,6 +20,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 STAMP := $(VENV)/installed
 DEV_STAMP := $(VENV)/installed-dev
+DOCS_STAMP := $(VENV)/installed-docs
 
 # The install is editable: only a change of the native code needs another one,
 # and a new module, which changes its folder.
@@ -37,8 +40,8 @@ test: test-native test-python
 
 .PHONY: test-python
 test-python: $(STAMP)
-	$(BIN)/python -m pytest --durations=10 -m "not mcu"
-	@echo "The tests of microcontrollers are apart: make mcu-test"
+	$(BIN)/python -m pytest --durations=10 -m "not mcu and not docs"
+	@echo "Tests that are apart: make mcu-test, make docs-test"
 
 .PHONY: test-native
 test-native: $(STAMP)
@@ -71,6 +74,18 @@ PATH="$(BIN):$$PATH" ctest --test-dir $(1) --output-on-failure \
 	--no-tests=error
 endef
 
+# Built anew: pages that did not change would keep old links beside them.
+.PHONY: docs
+docs: $(DOCS_STAMP)
+	rm -rf out/site
+	$(BIN)/python -m sphinx -W --keep-going --quiet --fresh-env -b html \
+		-c docs -d .cmake/doctrees . out/site
+
+# CI: no test may be skipped. Needs Debian's chromium.
+.PHONY: docs-test
+docs-test: docs
+	CI=true $(BIN)/python -m pytest --durations=5 -m docs tests/docs
+
 .PHONY: lint
 lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
@@ -85,6 +100,10 @@ $(STAMP): pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(PYTHON_FOLDERS)
 	@echo "Installing into $(VENV); TensorFlow makes this a large download."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(PIP) install --editable '.[docs]'
 	@touch $@
 
 $(DEV_STAMP): $(STAMP)

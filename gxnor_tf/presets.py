@@ -4,13 +4,11 @@
 Deng et al., 2018 (arXiv 1705.09283) order the known networks in one plane: by
 the n of the weights' space Z_n and that of the activations'.
 
-| name    | weights     | activations | network                           |
-|---------|-------------|-------------|-----------------------------------|
-| `float` | float       | float       | full precision                    |
-| `bwn`   | binary, 0   | float       | binary weights                    |
-| `twn`   | ternary, 1  | float       | ternary weights                   |
-| `bnn`   | binary, 0   | binary, 0   | XNOR network: no gate ever rests  |
-| `gxnor` | ternary, 1  | ternary, 1  | gated XNOR: a zero closes a gate  |
+- `float`: weights and activations are real, full precision
+- `bwn`: binary weights (n = 0), real activations
+- `twn`: ternary weights (n = 1), real activations
+- `bnn`: both binary, the XNOR network: no gate ever rests
+- `gxnor`: both ternary, gated XNOR: a zero closes a gate
 
 Every other pair (n1, n2) is a multi-level network; it needs no name.
 """
