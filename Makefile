@@ -8,7 +8,13 @@
 # make docs   the documentation as pages, out/site/index.html
 # make docs-test      what tests find in these pages
 # make lint   formatters, linters and type checker, changing nothing
-# make venv   the virtual environment that all of these use
+# make venv   the virtual environment that all of these use, of the releases in
+#             requirements.lock.txt, whose checksums are verified
+# make lock   pins releases for changed dependencies; LOCK_FLAGS=--upgrade: the
+#             newest of all
+# make test-oldest    the wheel, and tests, with the oldest releases allowed;
+#                     OLDEST_TESTS=tests: all tests
+# make licences       what is installed, and under which licences
 #
 # Needs Python 3.11 or newer, a C compiler and make; PYTHON=... names another
 # interpreter. Everything else, CMake and Ninja too, comes as Python packages.
@@ -19,8 +25,9 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 STAMP := $(VENV)/installed
-DEV_STAMP := $(VENV)/installed-dev
-DOCS_STAMP := $(VENV)/installed-docs
+OLDEST_VENV := .venv-oldest
+OLDEST_STAMP := $(OLDEST_VENV)/installed
+OLDEST_PYTHON := $(CURDIR)/$(OLDEST_VENV)/bin/python
 
 # The install is editable: only a change of the native code needs another one,
 # and a new module, which changes its folder.
@@ -28,6 +35,21 @@ NATIVE_SOURCES := $(shell find export/runtime -type f)
 PYTHON_FOLDERS := $(shell find export gxnor_tf -type d -not -name __pycache__)
 C_SOURCES := $(shell find benchmarks examples export/runtime tests \
 	-name '*.[ch]' -o -name '*.cc')
+
+# What depends on the releases of other packages: each of them at least once.
+OLDEST_TESTS ?= \
+	tests/gxnor_tf/callbacks_test.py \
+	tests/gxnor_tf/layers \
+	tests/gxnor_tf/packed \
+	tests/gxnor_tf/ordinary_optimizers_test.py \
+	tests/export/flatbuffer_builder_test.py \
+	tests/export/interpreter_test.py \
+	tests/export/main_test.py \
+	tests/export/verification_test.py \
+	tests/train/command_line_test.py \
+	tests/train/datasets_test.py \
+	tests/train/report_test.py \
+	tests/train/tfds_files_test.py
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -76,7 +98,7 @@ endef
 
 # Built anew: pages that did not change would keep old links beside them.
 .PHONY: docs
-docs: $(DOCS_STAMP)
+docs: $(STAMP)
 	rm -rf out/site
 	$(BIN)/python -m sphinx -W --keep-going --quiet --fresh-env -b html \
 		-c docs -d .cmake/doctrees . out/site
@@ -87,7 +109,7 @@ docs-test: docs
 	CI=true $(BIN)/python -m pytest --durations=5 -m docs tests/docs
 
 .PHONY: lint
-lint: $(DEV_STAMP)
+lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -96,16 +118,50 @@ lint: $(DEV_STAMP)
 .PHONY: venv
 venv: $(STAMP)
 
-$(STAMP): pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(PYTHON_FOLDERS)
+# --no-build-isolation: what builds the package is locked, too.
+$(STAMP): requirements.lock.txt pyproject.toml CMakeLists.txt \
+		$(NATIVE_SOURCES) $(PYTHON_FOLDERS)
 	@echo "Installing into $(VENV); TensorFlow makes this a large download."
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --editable '.[test]'
+	$(PIP) install --require-hashes --requirement requirements.lock.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(DOCS_STAMP): $(STAMP)
-	$(PIP) install --editable '.[docs]'
-	@touch $@
+.PHONY: lock
+lock: $(STAMP)
+	$(call pin,requirements.lock.txt,--all-extras --generate-hashes $(LOCK_FLAGS))
+	$(call pin,requirements.oldest.txt,--extra test --resolution lowest-direct)
 
-$(DEV_STAMP): $(STAMP)
-	$(PIP) install --editable '.[dev]'
+# For every Python that the package allows. $(1): file, $(2): options.
+define pin
+UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
+	--universal --python-version 3.11 $(2) --output-file $(1) pyproject.toml
+endef
+
+.PHONY: licences
+licences: $(STAMP)
+	@$(BIN)/python -m tools.licences
+
+# The wheel is built and installed as a user would, in an environment that has
+# nothing else of this checkout, and used from another folder. Tests run from
+# the checkout, which an editable install then takes the place of.
+.PHONY: test-oldest
+test-oldest: $(OLDEST_STAMP)
+	rm -rf out/wheel
+	$(BIN)/python -m build --outdir out/wheel . >out/wheel.log \
+		|| (cat out/wheel.log; exit 1)
+	$(OLDEST_PYTHON) -m pip install --quiet --quiet --no-deps \
+		--force-reinstall out/wheel/*.whl
+	$(OLDEST_PYTHON) -m pip check
+	cd / && $(OLDEST_PYTHON) -I $(CURDIR)/tests/installed_wheel.py
+	$(OLDEST_PYTHON) -m pip install --quiet --quiet --no-deps \
+		--no-build-isolation --editable .
+	$(OLDEST_PYTHON) -m pytest --durations=5 -m "not mcu and not docs" \
+		$(OLDEST_TESTS)
+
+$(OLDEST_STAMP): requirements.oldest.txt
+	@echo "Installing into $(OLDEST_VENV)"
+	$(PYTHON) -m venv --clear $(OLDEST_VENV)
+	$(OLDEST_PYTHON) -m pip --disable-pip-version-check --quiet --quiet \
+		install --requirement requirements.oldest.txt
 	@touch $@

@@ -14,6 +14,9 @@ import tomllib
 import zipfile
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = pathlib.Path(__file__).absolute().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -21,6 +24,8 @@ NAME = f"{PROJECT['name']}-{PROJECT['version']}"
 LIBRARY = "gxnor_tf/export/libgxnor_delegate.so"
 
 MAX_TRACKED_BYTES = 100_000
+# It is generated, and long: it has the checksums of all that is installed.
+LOCK = "requirements.lock.txt"
 GENERATED_SUFFIXES = {
     ".a", ".bin", ".dll", ".dylib", ".exe", ".gz", ".h5", ".keras", ".npy",
     ".npz", ".o", ".pyc", ".so", ".tar", ".tflite", ".tgz", ".whl", ".xz",
@@ -229,6 +234,58 @@ def test_contributing_explains_every_dependency() -> None:
         assert name == "gxnor_tf" or f"`{name}`" in table, name
 
 
+def pins(name: str) -> dict[str, list[str]]:
+    """The versions in a lock file by package, some for some platforms."""
+    found: dict[str, list[str]] = {}
+    text = (ROOT / name).read_text()
+    for package, version in re.findall(
+        r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE
+    ):
+        found.setdefault(canonicalize_name(package), []).append(version)
+    return found
+
+
+def declared(*extras: str) -> list[Requirement]:
+    """The requirements of the package with some extras."""
+    lines = PROJECT["dependencies"] + [
+        line
+        for extra in extras
+        for line in PROJECT["optional-dependencies"][extra]
+    ]
+    requirements = [Requirement(line) for line in lines]
+    return [one for one in requirements if one.name != PROJECT["name"]]
+
+
+def test_lock_has_every_dependency_in_its_range() -> None:
+    pinned = pins(LOCK)
+    for one in declared(*PROJECT["optional-dependencies"]):
+        versions = pinned[canonicalize_name(one.name)]
+        # `make lock` mends it.
+        assert all(version in one.specifier for version in versions), one
+
+
+def test_every_locked_package_has_a_checksum() -> None:
+    lines = (ROOT / LOCK).read_text().splitlines()
+    for line, following in zip(lines, lines[1:], strict=False):
+        if "==" in line and not line.startswith(("#", " ")):
+            assert following.startswith("    --hash=sha256:"), line
+
+
+def test_oldest_releases_are_the_lower_bounds() -> None:
+    pinned = pins("requirements.oldest.txt")
+    for one in declared("test"):
+        [bound] = [
+            Version(part.version)
+            for part in one.specifier
+            if part.operator in (">=", "==")
+        ]
+        [version] = pinned[canonicalize_name(one.name)]
+        # 26 may be 26.0.1, for 26.0 was never released.
+        assert Version(version).release[: len(bound.release)] == (
+            bound.release
+        ), one
+
+
 def unwelcome(path: pathlib.PurePath, content: bytes) -> str | None:
     """Why a file does not belong in the repository, if it does not."""
     if path.suffix in GENERATED_SUFFIXES:
@@ -237,7 +294,7 @@ def unwelcome(path: pathlib.PurePath, content: bytes) -> str | None:
     picture = path.suffix == ".png" and shown
     if b"\0" in content and not picture:
         return f"{path}: is binary."
-    if len(content) > MAX_TRACKED_BYTES:
+    if len(content) > MAX_TRACKED_BYTES and path.name != LOCK:
         return f"{path}: has {len(content)} > {MAX_TRACKED_BYTES} bytes."
     return None
 
@@ -265,6 +322,11 @@ def test_unwelcome_file_is_found(
     name: str, content: bytes, reason: str
 ) -> None:
     assert reason in unwelcome(pathlib.PurePath(name), content)
+
+
+def test_lock_may_be_long() -> None:
+    content = b"#" * (MAX_TRACKED_BYTES + 1)
+    assert unwelcome(pathlib.PurePath(LOCK), content) is None
 
 
 def test_pictures_of_the_documentation_are_welcome() -> None:
