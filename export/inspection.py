@@ -29,9 +29,8 @@ _CUSTOM_OPTIONS: dict[str, type[_WeightOptions]] = {
     DEPTHWISE_CONV_2D: DepthwiseConv2DOptions,
     FULLY_CONNECTED: FullyConnectedOptions,
 }
-# Which operands of an op are its input, weights, and thresholds or bias.
-_ROLES = {
-    **dict.fromkeys(_CUSTOM_OPTIONS, (0, 1, 2)),
+# Which operands of a builtin op are its input, weights and bias.
+_BUILTIN_ROLES = {
     "CONV_2D": (0, 1, 2),
     "DEPTHWISE_CONV_2D": (0, 1, 2),
     "FULLY_CONNECTED": (0, 1, 2),
@@ -99,6 +98,7 @@ class OpRow:
 
     Attributes:
         op: Name of the operator.
+        is_custom: Whether it is a custom one, of this library or another.
         name: Name of its output tensor.
         input_shape: Shape of its input for one sample, as stored.
         output_shape: Shape of its output for one sample, as stored.
@@ -111,6 +111,7 @@ class OpRow:
     """
 
     op: str
+    is_custom: bool
     name: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
@@ -281,9 +282,8 @@ def _contents(reader: TfliteReader, file_bytes: int) -> Contents:
     kinds: dict[int, str] = {}
     for graph in reader.graphs:
         for op in sequence(graph.operators):
-            name = reader.op_name(op)
-            operands = _operands(name, graph, op)
-            rows.append(_row(reader, name, graph, op, operands))
+            operands = _operands(_kind(reader, op), graph, op)
+            rows.append(_row(reader, graph, op, operands))
             for kind, tensor in operands.kinds():
                 kinds.setdefault(tensor.buffer, kind)
     sizes = {"weight": 0, "offset": 0, "other": 0}
@@ -305,13 +305,22 @@ def _contents(reader: TfliteReader, file_bytes: int) -> Contents:
     )
 
 
-def _operands(name: str, graph: Any, op: Any) -> _Operands:
+def _kind(reader: TfliteReader, op: Any) -> str:
+    """The name of an operator that this module knows, or an empty one."""
+    name = reader.op_name(op)
+    known = _CUSTOM_OPTIONS if reader.is_custom(op) else _BUILTIN_ROLES
+    return name if name in known else ""
+
+
+def _operands(kind: str, graph: Any, op: Any) -> _Operands:
     tensors = [
         None if index < 0 else item(graph.tensors, index)
         for index in sequence(op.inputs)
     ]
-    # Of an op without weights the first operand is its input.
-    roles = _ROLES.get(name, (0, -1, -1))
+    if kind in _CUSTOM_OPTIONS:
+        roles = (0, 1, 2)
+    else:  # Of an op without weights the first operand is its input.
+        roles = _BUILTIN_ROLES.get(kind, (0, -1, -1))
     named = dict(zip(roles, ("x", "weights", "offsets"), strict=True))
     operands: dict[str, Any] = {"x": None, "weights": None, "offsets": None}
     others = []
@@ -324,33 +333,35 @@ def _operands(name: str, graph: Any, op: Any) -> _Operands:
 
 
 def _row(
-    reader: TfliteReader, name: str, graph: Any, op: Any, operands: _Operands
+    reader: TfliteReader, graph: Any, op: Any, operands: _Operands
 ) -> OpRow:
+    kind = _kind(reader, op)
     outputs = [item(graph.tensors, i) for i in sequence(op.outputs)]
     output_shape = shape(outputs[0]) if outputs else ()
     options = None
-    if name in _CUSTOM_OPTIONS:
+    if kind in _CUSTOM_OPTIONS:
         if operands.x is None or operands.weights is None:
             raise ValueError(
-                f"The `.tflite` file is damaged: {name} has no input or no "
+                f"The `.tflite` file is damaged: {kind} has no input or no "
                 "weights."
             )
-        options = _CUSTOM_OPTIONS[name].from_bytes(
+        options = _CUSTOM_OPTIONS[kind].from_bytes(
             bytes(bytearray(op.customOptions))
         )
     sizes = {"weight": 0, "offset": 0, "other": 0}
-    for kind, tensor in operands.kinds():
+    for use, tensor in operands.kinds():
         constant = reader.constant(tensor)
-        sizes[kind] += 0 if constant is None else len(constant)
+        sizes[use] += 0 if constant is None else len(constant)
     return OpRow(
-        op=name,
+        op=reader.op_name(op),
+        is_custom=reader.is_custom(op),
         name=text(outputs[0].name) if outputs else "",
         input_shape=() if operands.x is None else shape(operands.x),
         output_shape=output_shape,
         constant_bytes=sum(sizes.values()),
         weight_bytes=sizes["weight"],
         offset_bytes=sizes["offset"],
-        macs=_macs(name, options, operands, output_shape),
+        macs=_macs(kind, options, operands, output_shape),
         weights=_weights(reader, options, operands.weights),
         offsets=_offsets(reader, options, operands),
     )
@@ -366,7 +377,8 @@ def _weights(
         values, bits = _unpacked(options, values), _PACKED_BITS
     else:
         bits, zero = reader.bits(tensor), zero_point(tensor)
-        values = values.astype(np.int64) - zero if zero else values
+        if zero and np.issubdtype(values.dtype, np.integer):
+            values = values.astype(np.int64) - zero
     return Weights(
         count=values.size,
         zeros=values.size - int(np.count_nonzero(values)),
@@ -440,7 +452,7 @@ def _unpacked(
 
 
 def _macs(
-    name: str,
+    kind: str,
     options: _WeightOptions | None,
     operands: _Operands,
     output_shape: tuple[int, ...],
@@ -456,5 +468,5 @@ def _macs(
         return positions * options.depth * options.result_channels
     # Every weight is used once at each position of the output, that of a
     # transposed convolution at each of the input.
-    at = shape(operands.x) if name == "TRANSPOSE_CONV" else output_shape
+    at = shape(operands.x) if kind == "TRANSPOSE_CONV" else output_shape
     return math.prod(shape(operands.weights)) * math.prod(at[1:-1])

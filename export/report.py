@@ -221,10 +221,12 @@ def _add_runtimes(body: ElementTree.Element, contents: Contents) -> None:
 
 def _runtimes(contents: Contents) -> list[tuple[str, str]]:
     """The runtimes and what each of them needs."""
-    ops = list(dict.fromkeys(row.op for row in contents.rows))
-    custom = [op for op in ops if op in CUSTOM_CODES]
-    builtin = [op for op in ops if op.isupper()]
-    foreign = [op for op in ops if op not in custom and op not in builtin]
+    ops = dict.fromkeys((row.op, row.is_custom) for row in contents.rows)
+    builtin = [op for op, is_custom in ops if not is_custom]
+    custom = [op for op, is_custom in ops if is_custom and op in CUSTOM_CODES]
+    foreign = [
+        op for op, is_custom in ops if is_custom and op not in CUSTOM_CODES
+    ]
     needed = ""
     if foreign:
         needed = f"The custom ops {', '.join(map(_short, foreign))}, which "

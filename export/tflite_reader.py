@@ -86,11 +86,16 @@ class TfliteReader:
     def op_name(self, op: Any) -> str:
         """The name of an operator, a custom one's own."""
         code = item(self._model.operatorCodes, op.opcodeIndex)
-        if code.customCode is not None:
+        if self.is_custom(op):
             return text(code.customCode)
         # Files of before 2020 have the number in the field that is 0 now.
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         return self._ops.get(number, f"BUILTIN_{number}")
+
+    def is_custom(self, op: Any) -> bool:
+        """Whether an operator is a custom one."""
+        code = item(self._model.operatorCodes, op.opcodeIndex)
+        return code.customCode is not None
 
     def type_name(self, tensor: Any) -> str:
         """The name of a tensor's type."""

@@ -344,6 +344,19 @@ def test_says_which_runtime_needs_what(file_contents):
     assert re.fullmatch(r"TensorFlow \d+\.\d+\.\d+ or newer\.", third)
 
 
+def test_custom_op_with_the_name_of_a_builtin_one():
+    def change(model):
+        for code in model.operatorCodes:
+            code.customCode = b"FULLY_CONNECTED"
+
+    data = changed(with_weights("INT8", [1, 2], (1, 2)), change)
+    contents = inspection.contents(data)
+    [row] = contents.rows
+    assert row.is_custom and row.weights is None and row.macs == 0
+    page = report.html_report(contents, "x")
+    assert "The custom ops FULLY_CONNECTED, which" in page
+
+
 def run(*arguments):
     return command_line.main([str(argument) for argument in arguments])
 
