@@ -28,7 +28,7 @@ def test_cases(name, weights, activations):
 def test_all_are_documented():
     assert set(presets.PRESETS) == {"float", "bwn", "twn", "bnn", "gxnor"}
     for name in presets.PRESETS:
-        assert f"| `{name}`" in presets.__doc__
+        assert f"- `{name}`: " in presets.__doc__
 
 
 def test_a_preset_does_not_change():
