@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every training program does with its command line."""
 
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ from absl import app, flags
 
 from train import command_line
 from train.errors import UserError
+from train.stopping import stopping
 
 # The flags are those of the program that calls `main()`.
 flags.disclaim_key_flags()
@@ -35,19 +37,18 @@ def run(net: str, argv: Sequence[str]) -> None:
     values = flags.FLAGS
     try:
         settings = command_line.from_flags(net)
-        # TensorFlow takes seconds to import: not for --help or a wrong flag.
-        from train import loop
+        with stopping(lambda: _advice(values.output_dir)):
+            # TensorFlow takes seconds to import: not for --help or a wrong
+            # flag.
+            from train import loop
 
-        report = loop.train(
-            settings, values.output_dir, values.data_dir, values.resume
-        )
-    except (UserError, OSError) as error:
+            report = loop.train(
+                settings, values.output_dir, values.data_dir, values.resume
+            )
+    except UserError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(
-            "Interrupted. The same command with --resume continues after the "
-            "last complete epoch."
-        )
+    except OSError as error:
+        sys.exit(f"error: {error} {_advice(values.output_dir)}".rstrip())
     if not report:
         print("This worker is done; the chief's output has the results.")
         return
@@ -57,4 +58,14 @@ def run(net: str, argv: Sequence[str]) -> None:
         f"accuracy {report['validation_accuracy']:.2%}); last epoch "
         f"{report['final_test_accuracy']:.2%}\n"
         f"results in {values.output_dir}"
+    )
+
+
+def _advice(output_dir: str) -> str:
+    """How to go on with a run that did not end, if it has begun."""
+    if not (pathlib.Path(output_dir).expanduser() / "config.json").exists():
+        return ""
+    return (
+        "The same command with --resume continues after the last complete "
+        "epoch."
     )
