@@ -368,9 +368,39 @@ def test_resume_without_a_run(settings, tmp_path):
         loop.train(settings, tmp_path, resume=True)
 
 
+def change_progress(folder, **changes):
+    with np.load(folder / "checkpoint.npz") as archive:
+        arrays = dict(archive)
+    progress = json.loads(str(arrays["progress"][()])) | changes
+    arrays["progress"] = np.array(json.dumps(progress))
+    np.savez(folder / "checkpoint.npz", **arrays)
+
+
+def test_killed_after_the_last_checkpoint(settings, straight, tmp_path):
+    """Nothing that is written after it is missing in the end."""
+    folder = tmp_path / "killed"
+    shutil.copytree(straight[0], folder)
+    assert straight[1]["best_epoch"] == 2
+    for name in ("metrics.csv", "model.keras", "report.json"):
+        (folder / name).unlink()
+    loop.train(settings, folder, resume=True)
+    assert_same_run(straight[0], folder)
+
+
+def test_resume_removes_what_a_killed_run_left(settings, tmp_path):
+    (tmp_path / "config.json").write_text(settings.to_json())
+    names = [".model.gxnor-writing-a.keras", ".curves.gxnor-writing-b.png"]
+    for name in (*names, ".mine.txt"):
+        (tmp_path / name).write_text("half")
+    loop.RunFolder(tmp_path, True, settings)
+    assert sorted(os.listdir(tmp_path)) == [".mine.txt", "config.json"]
+
+
 def test_resume_with_damaged_files(straight, settings, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(straight[0], folder)
+    # Else the best model would be made anew from the checkpoint.
+    change_progress(folder, best_epoch=1)
 
     def refused(name, message, content=b"damaged"):
         path = folder / name
