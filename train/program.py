@@ -21,8 +21,10 @@ def main(net: str) -> None:
     Args:
         net: Name of the network.
     """
-    command_line.define_flags(net)
-    app.run(lambda argv: run(net, argv))
+    # From the start: the import of TensorFlow alone takes seconds.
+    with stopping(_advice):
+        command_line.define_flags(net)
+        app.run(lambda argv: run(net, argv))
 
 
 def run(net: str, argv: Sequence[str]) -> None:
@@ -37,18 +39,16 @@ def run(net: str, argv: Sequence[str]) -> None:
     values = flags.FLAGS
     try:
         settings = command_line.from_flags(net)
-        with stopping(lambda: _advice(values.output_dir)):
-            # TensorFlow takes seconds to import: not for --help or a wrong
-            # flag.
-            from train import loop
+        # TensorFlow takes seconds to import: not for --help or a wrong flag.
+        from train import loop
 
-            report = loop.train(
-                settings, values.output_dir, values.data_dir, values.resume
-            )
+        report = loop.train(
+            settings, values.output_dir, values.data_dir, values.resume
+        )
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {error} {_advice(values.output_dir)}".rstrip())
+        sys.exit(f"error: {error} {_advice()}".rstrip())
     if not report:
         print("This worker is done; the chief's output has the results.")
         return
@@ -61,9 +61,12 @@ def run(net: str, argv: Sequence[str]) -> None:
     )
 
 
-def _advice(output_dir: str) -> str:
+def _advice() -> str:
     """How to go on with a run that did not end, if it has begun."""
-    if not (pathlib.Path(output_dir).expanduser() / "config.json").exists():
+    if not flags.FLAGS.is_parsed():
+        return ""
+    folder = pathlib.Path(flags.FLAGS.output_dir).expanduser()
+    if not (folder / "config.json").exists():
         return ""
     return (
         "The same command with --resume continues after the last complete "
