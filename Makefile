@@ -5,6 +5,8 @@
 # make test-aarch64   native tests on an emulated 64-bit Arm
 # make mcu-test       the kernels on emulated microcontrollers, see below
 # make mcu-budgets    records what mcu-test lets no count exceed by much
+# make crash-test     kills and resumes training runs, 50 times
+# make soak           runs the delegate 100,000 times, and looks for leaks
 # make lint   formatters, linters and type checker, changing nothing
 # make venv   the virtual environment that all of these use
 #
@@ -60,6 +62,15 @@ mcu-test: $(STAMP)
 .PHONY: mcu-budgets
 mcu-budgets: $(STAMP)
 	$(BIN)/python -m benchmarks.mcu --budgets=tests/mcu/budgets.json
+
+# Short forms of the next two are among the Python tests.
+.PHONY: crash-test
+crash-test: $(STAMP)
+	$(BIN)/python -m tests.train.crash
+
+.PHONY: soak
+soak: $(STAMP)
+	$(BIN)/python -m tests.export.soak
 
 # $(1): build folder, $(2): options. The venv's CMake and Ninja come first.
 define run_native_tests

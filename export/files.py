@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 import gxnor_tf  # noqa: F401  (registers the layers)
-from gxnor_tf.files import replacing
+from gxnor_tf.files import naming, replacing
 
 
 def load_model(path: str | os.PathLike[str]) -> keras.Model:
@@ -123,13 +123,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     path = pathlib.Path(path)
     check_writable(path)
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise OSError(
-            error.errno, f"`{path}` cannot be written ({error.strerror})"
-        ) from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
@@ -188,22 +183,19 @@ def write_folder(
             )
     made: list[pathlib.Path] = []
     try:
-        for name in texts:
-            _make_folders((path / name).parent, made)
+        with naming(path):
+            for name in texts:
+                _make_folders((path / name).parent, made)
         with contextlib.ExitStack() as stack:
             # They take their names when all have been written.
             for name in texts.keys() - set(kept):
                 check_writable(path / name)
                 temporary = stack.enter_context(replacing(path / name))
                 temporary.write_text(texts[name], "ascii")
-    except BaseException as error:
+    except BaseException:
         for folder in reversed(made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        if isinstance(error, OSError) and error.strerror is not None:
-            raise OSError(
-                error.errno, f"`{path}` cannot be written ({error.strerror})"
-            ) from error
         raise
     return kept
 
