@@ -7,6 +7,8 @@
 # make mcu-budgets    records what mcu-test lets no count exceed by much
 # make docs   the documentation as pages, out/site/index.html
 # make docs-test      what tests find in these pages
+# make crash-test     kills and resumes training runs, 50 times
+# make soak           runs the delegate 100,000 times, and looks for leaks
 # make lint   formatters, linters and type checker, changing nothing
 # make venv   the virtual environment that all of these use, of the releases in
 #             requirements.lock.txt, whose checksums are verified
@@ -83,6 +85,15 @@ mcu-test: $(STAMP)
 .PHONY: mcu-budgets
 mcu-budgets: $(STAMP)
 	$(BIN)/python -m benchmarks.mcu --budgets=tests/mcu/budgets.json
+
+# Short forms of the next two are among the Python tests.
+.PHONY: crash-test
+crash-test: $(STAMP)
+	$(BIN)/python -m tests.train.crash
+
+.PHONY: soak
+soak: $(STAMP)
+	$(BIN)/python -m tests.export.soak
 
 # $(1): build folder, $(2): options. The venv's CMake and Ninja come first.
 define run_native_tests

@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from gxnor_tf.export import files, interpreter, verification
+from gxnor_tf.files import replacing
 from train import datasets
 
 
@@ -92,7 +93,8 @@ def main() -> int:
         "dataset": options.dataset,
         "seconds": round(time.perf_counter() - started, 1),
     }
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    with replacing(folder / "report.json") as path:
+        path.write_text(json.dumps(report, indent=2) + "\n")
     _heading("4. Result")
     print(_table(report, compared))
     print(f"\nEverything is in {folder}/, the figures in report.json.")

@@ -24,7 +24,7 @@ Moments = tuple[tf.Tensor, ...]
 # What a setting may be: the words of the error, and the test.
 Limit = tuple[str, Callable[[float], bool]]
 
-# Keeps a tensor without any gradient still; far below any gradient's RMS.
+# A tensor whose gradient is below it stays still; far below any real one.
 _TINY = 1e-30
 
 
@@ -70,10 +70,17 @@ class StepRule(abc.ABC):
 
 
 def _normalise(direction: tf.Tensor) -> tf.Tensor:
-    """Divides by the RMS over the tensor, without underflow of the squares."""
-    peak = tf.reduce_max(tf.abs(direction)) + _TINY
-    scaled = direction / peak
-    return scaled / (tf.sqrt(tf.reduce_mean(tf.square(scaled))) + _TINY)
+    """Divides by the RMS over the tensor, without underflow of the squares.
+
+    Where there is no gradient at all, as for a batch without any loss, there is
+    none afterwards. A small number added to the RMS would not do: XLA is free
+    to join both divisions to one by a product, which would be 0.
+    """
+    peak = tf.maximum(tf.reduce_max(tf.abs(direction)), _TINY)
+    rms = peak * tf.sqrt(tf.reduce_mean(tf.square(direction / peak)))
+    return tf.where(
+        rms >= _TINY, direction / tf.maximum(rms, _TINY), tf.zeros_like(rms)
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ import tensorflow as tf
 from absl import logging
 
 import gxnor_tf
-from gxnor_tf.files import replacing
+from gxnor_tf.files import remove_leftovers, replacing
 from train import (
     checkpoint,
     datasets,
@@ -64,6 +64,12 @@ class RunFolder:
             )
         if resume:
             self._check_resumable(config)
+        for file in (
+            *(self.config, self.checkpoint, self.metrics),
+            *(self.model, self.report, self.curves),
+        ):
+            # A killed run's; not every file is sure to be written again.
+            remove_leftovers(file)
 
     def _check_writable(self) -> None:
         try:
@@ -73,7 +79,8 @@ class RunFolder:
         except OSError as error:
             raise UserError(
                 "`output_dir` must be a folder that can be written: "
-                f"{error.strerror}. Received: output_dir={str(self.path)!r}"
+                f"{error.strerror}. Received: output_dir={str(self.path)!r}. "
+                "Use another --output_dir."
             ) from error
 
     def _check_resumable(self, config: Config) -> None:
@@ -132,7 +139,7 @@ class EpochKeeper(keras.callbacks.Callback):
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Writes the files, the checkpoint after what it refers to."""
+        """Writes the checkpoint, then what follows from it."""
         logs = {} if logs is None else logs
         if not math.isfinite(logs["loss"]):
             raise DivergedError(
@@ -150,12 +157,11 @@ class EpochKeeper(keras.callbacks.Callback):
         if progress.best_epoch == 0 or loss < progress.best_loss:
             progress.best_loss = loss
             progress.best_epoch = epoch + 1
-            if self._folder:
-                with replacing(self._folder.model) as temporary:
-                    self._deployed(self.model).save(temporary)
         if self._folder:
             checkpoint.save(self._folder.checkpoint, self.model, progress)
-            report.write_metrics(self._folder.metrics, progress.rows)
+            _write_what_follows(
+                self._folder, progress, lambda: self._deployed(self.model)
+            )
 
 
 def train(
@@ -218,7 +224,7 @@ def train(
         progress = checkpoint.Progress(dataset.digest)
         with together():
             if folder and folder.checkpoint.exists():
-                progress = _restore(folder, model, dataset)
+                progress = _restore(config, folder, model, dataset)
     if team:
         progress = _shared(team, model, progress)
     if folder:
@@ -309,22 +315,45 @@ def _strategy(config: Config) -> tf.distribute.Strategy:
 
 
 def _restore(
-    folder: RunFolder, model: keras.Model, dataset: datasets.Dataset
+    config: Config,
+    folder: RunFolder,
+    model: keras.Model,
+    dataset: datasets.Dataset,
 ) -> checkpoint.Progress:
     progress = checkpoint.restore(folder.checkpoint, model)
-    if not folder.model.exists():
-        raise UserError(
-            f"{folder.model}, the best model so far, is not there. Delete "
-            f"{folder.checkpoint} to start the run anew."
-        )
     if progress.dataset_digest != dataset.digest:
         raise UserError(
             f"The run in {folder.path} was trained on other data: SHA-256 "
             f"{progress.dataset_digest}, now {dataset.digest}. Give the same "
             "data, or use another --output_dir."
         )
+    # The run may have been killed after the checkpoint and before these.
+    _write_what_follows(
+        folder, progress, lambda: _deployed(config, dataset, model)
+    )
+    if not folder.model.exists():
+        raise UserError(
+            f"{folder.model}, the best model so far, is not there. Delete "
+            f"{folder.checkpoint} to start the run anew."
+        )
     logging.info("Continuing after epoch %d.", len(progress.rows))
     return progress
+
+
+def _write_what_follows(
+    folder: RunFolder,
+    progress: checkpoint.Progress,
+    deployed: Callable[[], keras.Model],
+) -> None:
+    """Writes the files that a checkpoint decides, from the state in it.
+
+    In this order they can be made up for. Written before the checkpoint, the
+    best model could be that of an epoch that no checkpoint knows.
+    """
+    if progress.best_epoch == len(progress.rows):
+        with replacing(folder.model) as temporary:
+            deployed().save(temporary)
+    report.write_metrics(folder.metrics, progress.rows)
 
 
 def _fit(

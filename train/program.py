@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every training program does with its command line."""
 
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ from absl import app, flags
 
 from train import command_line
 from train.errors import UserError
+from train.stopping import stopping
 
 # The flags are those of the program that calls `main()`.
 flags.disclaim_key_flags()
@@ -19,8 +21,10 @@ def main(net: str) -> None:
     Args:
         net: Name of the network.
     """
-    command_line.define_flags(net)
-    app.run(lambda argv: run(net, argv))
+    # From the start: the import of TensorFlow alone takes seconds.
+    with stopping(_advice):
+        command_line.define_flags(net)
+        app.run(lambda argv: run(net, argv))
 
 
 def run(net: str, argv: Sequence[str]) -> None:
@@ -41,13 +45,10 @@ def run(net: str, argv: Sequence[str]) -> None:
         report = loop.train(
             settings, values.output_dir, values.data_dir, values.resume
         )
-    except (UserError, OSError) as error:
+    except UserError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(
-            "Interrupted. The same command with --resume continues after the "
-            "last complete epoch."
-        )
+    except OSError as error:
+        sys.exit(f"error: {error} {_advice()}".rstrip())
     if not report:
         print("This worker is done; the chief's output has the results.")
         return
@@ -57,4 +58,17 @@ def run(net: str, argv: Sequence[str]) -> None:
         f"accuracy {report['validation_accuracy']:.2%}); last epoch "
         f"{report['final_test_accuracy']:.2%}\n"
         f"results in {values.output_dir}"
+    )
+
+
+def _advice() -> str:
+    """How to go on with a run that did not end, if it has begun."""
+    if not flags.FLAGS.is_parsed():
+        return ""
+    folder = pathlib.Path(flags.FLAGS.output_dir).expanduser()
+    if not (folder / "config.json").exists():
+        return ""
+    return (
+        "The same command with --resume continues after the last complete "
+        "epoch."
     )

@@ -375,7 +375,8 @@ def test_failed_c_source_leaves_what_was_there(
     monkeypatch.setattr(pathlib.Path, "write_text", full)
     assert run(model_path, f"--c_source={folder}", "--c_name=a") == 1
     error = capsys.readouterr().err
-    assert f"`{folder}` cannot be written (No space left" in error
+    assert f"`{folder}/" in error
+    assert "cannot be written (No space left on device). Make room" in error
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.[ch]")}
     assert after == before
     if not there_before:

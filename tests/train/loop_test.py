@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole runs on a small data set: files, resume, and what stops a run."""
 
-import csv
 import dataclasses
 import json
 import math
@@ -16,6 +15,11 @@ import numpy as np
 import pytest
 
 import gxnor_tf
+from tests.train.runs import (
+    assert_same_run,
+    saved_variables,
+    untimed_metrics,
+)
 from train import config, datasets, loop, report
 from train.errors import UserError
 
@@ -79,36 +83,6 @@ class StopIn(keras.callbacks.Callback):
 def interrupted(settings, folder, epoch=1):
     with pytest.raises(KeyboardInterrupt):
         loop.train(settings, folder, callbacks=[StopIn(epoch)])
-
-
-def saved_variables(folder):
-    with np.load(folder / "checkpoint.npz") as archive:
-        return {k: archive[k] for k in archive.files if k != "progress"}
-
-
-def untimed_metrics(folder):
-    with (folder / "metrics.csv").open(newline="") as stream:
-        return [
-            {k: v for k, v in row.items() if k != "seconds"}
-            for row in csv.DictReader(stream)
-        ]
-
-
-def assert_same_run(one, other):
-    variables = saved_variables(one), saved_variables(other)
-    assert variables[0].keys() == variables[1].keys()
-    for name, value in variables[0].items():
-        np.testing.assert_array_equal(value, variables[1][name], name)
-    assert untimed_metrics(one) == untimed_metrics(other)
-    best = [keras.saving.load_model(f / "model.keras") for f in (one, other)]
-    for a, b in zip(best[0].weights, best[1].weights, strict=True):
-        np.testing.assert_array_equal(a, b)
-    reports = [
-        json.loads((f / "report.json").read_text()) for f in (one, other)
-    ]
-    for content in reports:
-        del content["seconds"]
-    assert reports[0] == reports[1]
 
 
 def test_output_folder(straight, settings):
@@ -394,9 +368,39 @@ def test_resume_without_a_run(settings, tmp_path):
         loop.train(settings, tmp_path, resume=True)
 
 
+def change_progress(folder, **changes):
+    with np.load(folder / "checkpoint.npz") as archive:
+        arrays = dict(archive)
+    progress = json.loads(str(arrays["progress"][()])) | changes
+    arrays["progress"] = np.array(json.dumps(progress))
+    np.savez(folder / "checkpoint.npz", **arrays)
+
+
+def test_killed_after_the_last_checkpoint(settings, straight, tmp_path):
+    """Nothing that is written after it is missing in the end."""
+    folder = tmp_path / "killed"
+    shutil.copytree(straight[0], folder)
+    assert straight[1]["best_epoch"] == 2
+    for name in ("metrics.csv", "model.keras", "report.json"):
+        (folder / name).unlink()
+    loop.train(settings, folder, resume=True)
+    assert_same_run(straight[0], folder)
+
+
+def test_resume_removes_what_a_killed_run_left(settings, tmp_path):
+    (tmp_path / "config.json").write_text(settings.to_json())
+    names = [".model.gxnor-writing-a.keras", ".curves.gxnor-writing-b.png"]
+    for name in (*names, ".mine.txt"):
+        (tmp_path / name).write_text("half")
+    loop.RunFolder(tmp_path, True, settings)
+    assert sorted(os.listdir(tmp_path)) == [".mine.txt", "config.json"]
+
+
 def test_resume_with_damaged_files(straight, settings, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(straight[0], folder)
+    # Else the best model would be made anew from the checkpoint.
+    change_progress(folder, best_epoch=1)
 
     def refused(name, message, content=b"damaged"):
         path = folder / name

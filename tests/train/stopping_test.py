@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signals before a run has begun; crash_test.py has those that come later."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from train.stopping import stopping
+
+ROOT = pathlib.Path(__file__).absolute().parents[2]
+
+# In place of TensorFlow, whose import takes seconds. Some libraries make an
+# error of their own of whatever happens while they are loaded.
+SLOW_IMPORT = """
+import pathlib, time
+pathlib.Path(__file__).with_name("importing").touch()
+try:
+    time.sleep(300)
+except BaseException:
+    raise ImportError("something else")
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_while_tensorflow_is_imported(number, status, tmp_path):
+    (tmp_path / "tensorflow.py").write_text(SLOW_IMPORT)
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "train.mnist", f"--output_dir={out}"),
+            "--dataset=digits",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not (tmp_path / "importing").exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    assert stderr == f"Stopped by {signal.Signals(number).name}.\n"
+    assert process.returncode == status
+    assert not out.exists()
+
+
+def test_other_errors_and_handlers_stay_as_they_are():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with pytest.raises(ZeroDivisionError), stopping(str):
+        assert signal.getsignal(signal.SIGTERM) != before[0]
+        raise ZeroDivisionError
+    with stopping(str):
+        pass
+    after = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    assert after == before
