@@ -139,7 +139,8 @@ $(STAMP): requirements.lock.txt pyproject.toml CMakeLists.txt \
 .PHONY: lock
 lock: $(STAMP)
 	$(call pin,requirements.lock.txt,--all-extras --generate-hashes $(LOCK_FLAGS))
-	$(call pin,requirements.oldest.txt,--extra test --resolution lowest-direct)
+	$(call pin,requirements.oldest.txt,--extra test --resolution lowest-direct \
+		--upgrade)
 
 # For every Python that the package allows. $(1): file, $(2): options.
 define pin
