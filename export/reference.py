@@ -147,8 +147,7 @@ def _discrete(op: DiscreteOp, x: Int8Array) -> Array:
 def _float(op: FloatOp, x: Float32Array) -> Float32Array:
     if op.fully_connected:
         x = x.reshape(len(x), *op.kernel.shape[1:])
-    sums = convolve(x, op.kernel, op.window, op.groups).astype(np.float32)
-    return sums + op.bias
+    return convolve(x, op.kernel, op.window, op.groups).astype(np.float32)
 
 
 def _affine(op: SimpleOp, x: Float32Array) -> Float32Array:

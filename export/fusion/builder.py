@@ -214,13 +214,7 @@ class ProgramBuilder:
 
     def to_reals(self, sums: Sums) -> Value:
         """Gives the sums and every step behind them as ops of their own."""
-        channels = len(sums.op.kernel)
-        height, width = sums.op.sums_size
-        shape = (
-            (channels,)
-            if sums.op.fully_connected
-            else (height, width, channels)
-        )
+        shape = sums.op.sums_shape
         tensor = Tensor(
             self.free_name(f"{sums.op.name}/sums"), shape, exact=sums.exact
         )
@@ -257,9 +251,7 @@ class ProgramBuilder:
         peak = int(weights.max()) * op.input.peak
         if sums.unit is None or not is_power_of_two(sums.unit) or peak > 127:
             return None
-        shape: tuple[int, ...] = (len(op.kernel),)
-        if not op.fully_connected:
-            shape = (*op.sums_size, len(op.kernel))
+        shape = op.sums_shape
         tensor = Tensor(
             self.free_name(f"{op.name}/states"),
             shape,

@@ -16,7 +16,6 @@ from ..program import (
     SimpleOp,
     Tensor,
     Window,
-    image_shape,
 )
 from . import kernels
 from .builder import (
@@ -234,25 +233,19 @@ def _float(
 ) -> Value:
     """A layer in float32."""
     value = builder.dequantized(value)
-    channels = len(kernel.weights)
-    size = kernel.window.output_size(*image_shape(value.tensor.shape)[:2])
+    op = FloatOp(
+        name=node.output,
+        input=value.tensor,
+        output=Tensor("", ()),
+        kernel=np.ascontiguousarray(kernel.weights),
+        window=kernel.window,
+        groups=kernel.groups,
+        fully_connected=kernel.fully_connected,
+    )
     tensor = Tensor(
-        builder.free_name(f"{node.output}/sums"),
-        (channels,) if kernel.fully_connected else (*size, channels),
-        exact=False,
+        builder.free_name(f"{node.output}/sums"), op.sums_shape, exact=False
     )
-    builder.ops.append(
-        FloatOp(
-            name=node.output,
-            input=value.tensor,
-            output=tensor,
-            kernel=np.ascontiguousarray(kernel.weights),
-            bias=np.zeros(channels, np.float32),
-            window=kernel.window,
-            groups=kernel.groups,
-            fully_connected=kernel.fully_connected,
-        )
-    )
+    builder.ops.append(dataclasses.replace(op, output=tensor))
     for affine in _finish_affines(node, 1.0):
         tensor = builder.affine(tensor, affine)
     return Value(builder.named(tensor, node.output))

@@ -15,6 +15,7 @@ from ..program import (
     FloatOp,
     Int8Array,
     Int32Array,
+    KernelOp,
     Op,
     Program,
     Window,
@@ -117,7 +118,7 @@ class BuiltinLowering(GraphWriter):
         2^24, hence exact.
         """
         assert op.thresholds is not None
-        shape, name = _sums_shape(op), op.name
+        shape, name = op.sums_shape, op.name
         one = self.number(1.0)
         total = self.number(float(op.thresholds.lowest))
         for step in op.thresholds.steps:
@@ -156,7 +157,7 @@ class BuiltinLowering(GraphWriter):
 
     def _activation_tensor(self, op: DiscreteOp, what: str) -> int:
         return self.new_tensor(
-            f"{op.output.name}/{what}", _sums_shape(op), np.int8
+            f"{op.output.name}/{what}", op.sums_shape, np.int8
         )
 
     # Sums.
@@ -184,7 +185,7 @@ class BuiltinLowering(GraphWriter):
             np.ones(windows * channels),
             "NONE",
         )
-        shape = (*_sums_shape(op)[:-1], windows * channels)
+        shape = (*op.sums_shape[:-1], windows * channels)
         floats = self.float_op(
             "DEQUANTIZE",
             [parts],
@@ -208,7 +209,7 @@ class BuiltinLowering(GraphWriter):
             fully_connected=op.fully_connected,
             depthwise=False,
             input_shape=(*shape[:-1], windows * channels),
-            output_shape=_sums_shape(op),
+            output_shape=op.sums_shape,
             dtype=np.float32,
         )
 
@@ -223,11 +224,9 @@ class BuiltinLowering(GraphWriter):
         index = self._float_kernel(op, self.reals(op.input))
         self.set_form(op.output, "float32", index)
 
-    def _float_kernel(self, op: DiscreteOp | FloatOp, x: int) -> int:
+    def _float_kernel(self, op: KernelOp, x: int) -> int:
         """A float32 op; integer weights are stored as int8."""
         kernel = _tflite_kernel(op, op.kernel)
-        if op.groups > 1 and not op.depthwise:
-            kernel = _dense_kernel(op.kernel, op.groups)
         quantization = Quantization(1.0) if kernel.dtype == np.int8 else None
         weights = self.constant(f"{op.name}/weights", kernel, quantization)
         if kernel.dtype == np.int8:
@@ -238,11 +237,7 @@ class BuiltinLowering(GraphWriter):
             )
             self.builder.builtin("DEQUANTIZE", [weights], [floats], version=2)
             weights = floats
-        bias = (
-            op.bias
-            if isinstance(op, FloatOp)
-            else np.zeros(len(op.kernel), np.float32)
-        )
+        bias = np.zeros(len(op.kernel), np.float32)
         return self._kernel_op(
             op.name,
             (x, weights, self.constant(f"{op.name}/bias", bias)),
@@ -250,7 +245,7 @@ class BuiltinLowering(GraphWriter):
             fully_connected=op.fully_connected,
             depthwise=op.depthwise,
             input_shape=op.input.shape,
-            output_shape=_sums_shape(op),
+            output_shape=op.sums_shape,
             dtype=np.float32,
         )
 
@@ -282,7 +277,7 @@ class BuiltinLowering(GraphWriter):
             fully_connected=op.fully_connected,
             depthwise=op.depthwise,
             input_shape=op.input.shape,
-            output_shape=(*_sums_shape(op)[:-1], len(kernel)),
+            output_shape=(*op.sums_shape[:-1], len(kernel)),
             dtype=np.int8,
             scale=scale,
             activation=activation,
@@ -406,16 +401,8 @@ def _zeros(op: DiscreteOp) -> Int32Array:
     return np.zeros(len(op.kernel), np.int32)
 
 
-def _sums_shape(op: DiscreteOp | FloatOp) -> tuple[int, ...]:
-    """Shape of the output before the pool."""
-    channels = len(op.kernel)
-    if op.fully_connected:
-        return (channels,)
-    return (*op.window.output_size(*op.input.shape[:2]), channels)
-
-
 def _tflite_kernel(
-    op: DiscreteOp | FloatOp, kernel: npt.NDArray[np.generic]
+    op: KernelOp, kernel: npt.NDArray[np.generic]
 ) -> npt.NDArray[np.generic]:
     """A kernel in the shape that TFLite's ops have."""
     if op.depthwise:
