@@ -146,6 +146,13 @@ class ProgramBuilder:
         value = self.take(name)
         return self.to_reals(value) if isinstance(value, Sums) else value
 
+    def states_or_reals(self, name: str) -> Value:
+        """A value that an op gives, sums as states where they are some."""
+        value = self.take(name)
+        if isinstance(value, Sums):
+            value = self.to_states(value) or self.to_reals(value)
+        return value
+
     def whole(self, value: Value, keep_flat: bool = False) -> Value:
         """The value with its padding in place and in Keras' shape."""
         tensor = value.tensor
@@ -187,10 +194,6 @@ class ProgramBuilder:
         factor = round(tensor.unit / unit)
         if factor == 1 and tensor.flipped is None:
             return value
-        channels = tensor.shape[-1]
-        weights = np.full(channels, factor, np.int8)
-        if tensor.flipped is not None:
-            weights = np.where(tensor.flipped, -weights, weights)
         output = dataclasses.replace(
             tensor,
             name=self.free_name(f"{tensor.name}/unflipped"),
@@ -199,17 +202,7 @@ class ProgramBuilder:
             layer=None,
             flipped=None,
         )
-        self.ops.append(
-            DiscreteOp(
-                name=output.name,
-                input=tensor,
-                output=output,
-                kernel=weights.reshape(channels, 1, 1, 1),
-                window=Window((1, 1)),
-                groups=channels,
-                fully_connected=len(tensor.shape) == 1,
-            )
-        )
+        self.ops.append(_multiple(output.name, tensor, output, factor))
         return dataclasses.replace(value, tensor=output)
 
     def to_reals(self, sums: Sums) -> Value:
@@ -354,21 +347,12 @@ class ProgramBuilder:
         """States as sums of one term each."""
         whole = self.whole(value)
         tensor = whole.tensor
-        unit, channels = tensor.unit, tensor.shape[-1]
+        unit = tensor.unit
         assert unit is not None
-        weights = np.ones(channels, np.int8)
-        if tensor.flipped is not None:
-            weights = np.where(tensor.flipped, -weights, weights)
-        op = DiscreteOp(
-            name=self.free_name(f"{tensor.name}/again"),
-            input=tensor,
-            output=Tensor("", ()),
-            kernel=weights.astype(np.int8).reshape(channels, 1, 1, 1),
-            window=Window((1, 1)),
-            groups=channels,
-            fully_connected=len(tensor.shape) == 1,
+        op = _multiple(
+            self.free_name(f"{tensor.name}/again"), tensor, Tensor("", ())
         )
-        affine = constant_affine("multiply", unit, channels)
+        affine = constant_affine("multiply", unit, tensor.shape[-1])
         return Sums(
             tensor.layer or tensor.name,
             op,
@@ -386,6 +370,25 @@ class ProgramBuilder:
             if op.output is tensor:
                 return number
         return None
+
+
+def _multiple(
+    name: str, tensor: Tensor, output: Tensor, factor: int = 1
+) -> DiscreteOp:
+    """The op that multiplies states by a number, and turns flipped ones."""
+    channels = tensor.shape[-1]
+    weights = np.full(channels, factor, np.int8)
+    if tensor.flipped is not None:
+        weights = np.where(tensor.flipped, -weights, weights)
+    return DiscreteOp(
+        name=name,
+        input=tensor,
+        output=output,
+        kernel=weights.reshape(channels, 1, 1, 1),
+        window=Window((1, 1)),
+        groups=channels,
+        fully_connected=len(tensor.shape) == 1,
+    )
 
 
 def _same(one: AnyValue, other: AnyValue) -> bool:

@@ -36,7 +36,7 @@ _MAX_SUM = 2**24
 def weighted(builder: ProgramBuilder, node: Node) -> AnyValue:
     """Dense, Conv1D, Conv2D and DepthwiseConv2D, discrete or not."""
     layer = node.layer
-    value = _states_or_reals(builder, node)
+    value = builder.states_or_reals(node.inputs[0])
     if type(layer) in kernels.DENSE:
         value = builder.whole(value, keep_flat=True)  # it has no window
     kernel = kernels.read_kernel(
@@ -254,7 +254,7 @@ def _float(
 def transposed(builder: ProgramBuilder, node: Node) -> AnyValue:
     """DiscreteConv2DTranspose: a convolution of its dilated input."""
     layer = node.layer
-    value = builder.whole(_states_or_reals(builder, node))
+    value = builder.whole(builder.states_or_reals(node.inputs[0]))
     tensor = value.tensor
     height, width, channels = tensor.shape
     down, right = layer.strides
@@ -275,7 +275,7 @@ def transposed(builder: ProgramBuilder, node: Node) -> AnyValue:
 def separable(builder: ProgramBuilder, node: Node) -> AnyValue:
     """Depthwise, then pointwise: two ops, or one with both kernels."""
     layer = node.layer
-    value = _states_or_reals(builder, node)
+    value = builder.states_or_reals(node.inputs[0])
     depth = kernels.depthwise_kernel(
         layer,
         kernels.check_values(layer.depthwise_kernel, layer),
@@ -305,14 +305,6 @@ def separable(builder: ProgramBuilder, node: Node) -> AnyValue:
         else f"`{layer.name}` with real weights or inputs cannot be "
         "exported. Use a DepthwiseConv2D and a Conv2D of size 1."
     )
-
-
-def _states_or_reals(builder: ProgramBuilder, node: Node) -> Value:
-    """The input of a layer with a kernel."""
-    value = builder.take(node.inputs[0])
-    if isinstance(value, Sums):
-        value = builder.to_states(value) or builder.to_reals(value)
-    return value
 
 
 def _finish_affines(node: Node, input_unit: float) -> tuple[Affine, ...]:

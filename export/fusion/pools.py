@@ -81,10 +81,7 @@ def _with_pool(
 def average(builder: ProgramBuilder, node: Node) -> AnyValue:
     """Average pooling: of states a sum of them, divided by their number."""
     layer = node.layer
-    value = builder.take(node.inputs[0])
-    if isinstance(value, Sums):
-        value = builder.to_states(value) or builder.to_reals(value)
-    value = builder.whole(value)
+    value = builder.whole(builder.states_or_reals(node.inputs[0]))
     tensor = value.tensor
     is_global = not hasattr(layer, "pool_size")
     window = (
