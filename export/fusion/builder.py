@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..graph import ExportError, Graph, Node
+from ..names import free_name
 from ..program import (
     Affine,
     AffineKind,
@@ -275,11 +276,7 @@ class ProgramBuilder:
     def free_name(self, name: str) -> str:
         """The name, with a number behind where it is taken."""
         taken = {op.output.name for op in self.ops} | {self.graph.input_name}
-        free, number = name, 1
-        while free in taken:
-            number += 1
-            free = f"{name}#{number}"
-        return free
+        return free_name(name, taken)
 
     def simple(
         self,
