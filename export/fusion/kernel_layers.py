@@ -278,12 +278,12 @@ def separable(builder: ProgramBuilder, node: Node) -> AnyValue:
     value = builder.states_or_reals(node.inputs[0])
     depth = kernels.depthwise_kernel(
         layer,
-        kernels.check_values(layer.depthwise_kernel, layer),
+        kernels.checked_values(layer.depthwise_kernel),
         value.tensor.shape,
         value.padding,
     )
     point = kernels.pointwise_kernel(
-        kernels.check_values(layer.pointwise_kernel, layer)
+        kernels.checked_values(layer.pointwise_kernel)
     )
     if layer.weight_space is not None and value.tensor.is_states:
         first = sums_of(
