@@ -6,7 +6,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import tensorflow as tf
 
-from gxnor_tf.discrete_space import TERNARY, DiscreteSpace, check_number
+from gxnor_tf._arguments import check_number
+from gxnor_tf.discrete_space import TERNARY, DiscreteSpace
 
 Derivative = Literal["rectangular", "triangular"]
 

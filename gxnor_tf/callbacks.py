@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from gxnor_tf import metrics
+from gxnor_tf._arguments import integer
 from gxnor_tf.analysis.gates import Gates
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.optimizers import DiscreteStateTransition
@@ -84,15 +85,8 @@ class TransitionMonitor(keras.callbacks.Callback):
         log_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
-        if every_steps is not None and (
-            isinstance(every_steps, bool)
-            or not isinstance(every_steps, (int, np.integer))
-            or every_steps < 1
-        ):
-            raise ValueError(
-                "`every_steps` must be an integer > 0, or None for epochs "
-                f"only. Received: every_steps={every_steps!r}"
-            )
+        if every_steps is not None:
+            every_steps = integer(every_steps, "every_steps")
         self.per_layer = per_layer
         self.samples = samples
         self.every_steps = every_steps

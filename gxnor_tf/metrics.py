@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from gxnor_tf._arguments import integer
 from gxnor_tf.analysis.gates import (
     Gates,
     has_discrete_kernel,
@@ -28,7 +29,6 @@ from gxnor_tf.analysis.layer_calls import (
 )
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.layers.activation import DiscreteActivation
-from gxnor_tf.layers.base import positive_integer
 
 
 def weight_zero_shares(model: keras.Model) -> dict[str, float]:
@@ -195,7 +195,7 @@ def _calls(
 ) -> Iterator[LayerCall]:
     """The calls of the layers of a kind, batch by batch."""
     check_model(model)
-    batch_size = positive_integer(batch_size, "batch_size")
+    batch_size = integer(batch_size, "batch_size")
     arrays, samples = as_inputs(model, x)
     if not any(isinstance(k, kind) for k in named_layers(model).values()):
         return

@@ -33,6 +33,7 @@ FLATBUFFER_MODULES = (
 )
 NUMPY_ONLY_MODULES = ("export.op_schema", "export.packing", "export.reference")
 SHARED_BY_LAYERS_AND_OPTIMIZERS = {
+    "gxnor_tf._arguments",
     "gxnor_tf._compat",
     "gxnor_tf.discrete_space",
     "gxnor_tf.discrete_variable",

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import DiscreteKernelLayer, Shape, positive_integer
+from gxnor_tf._arguments import integer
+from gxnor_tf.layers.base import DiscreteKernelLayer, Shape
 
 Lengths = tuple[int, ...]
 
@@ -176,7 +177,7 @@ class DiscreteConvolution(DiscreteKernelLayer, abc.ABC):
                 f"`{name}` must be a positive integer or {self.rank} of them. "
                 f"Received: {name}={value}"
             )
-        return tuple(positive_integer(x, name) for x in value)
+        return tuple(integer(x, name) for x in value)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""
