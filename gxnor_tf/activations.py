@@ -167,12 +167,9 @@ def discretize(
 
         return tf.add_n([pulse(t) for t in jumps])
 
-    def backward(x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        return upstream * slope(x)
-
     @tf.custom_gradient
     def function(x: tf.Tensor) -> Any:
-        return level(x), lambda upstream: backward(x, upstream)
+        return level(x), lambda upstream: upstream * slope(x)
 
     return function(x)
 

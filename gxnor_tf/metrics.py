@@ -20,6 +20,7 @@ from gxnor_tf.analysis.gates import (
     has_discrete_kernel,
     products,
 )
+from gxnor_tf.analysis.inputs import as_inputs
 from gxnor_tf.analysis.layer_calls import (
     LayerCall,
     check_model,
@@ -207,36 +208,3 @@ def _calls(
         for call in record_calls(model, batch):
             if isinstance(call.layer, kind):
                 yield call
-
-
-def as_inputs(model: keras.Model, x: Any) -> tuple[Any, int]:
-    """Inputs as arrays, and how many samples they hold.
-
-    Args:
-        model: A Keras model.
-        x: An array, or a list or dict of arrays for several inputs.
-
-    Raises:
-        TypeError: If an input is no array.
-        ValueError: If there is no sample, or not as many in all inputs.
-    """
-    several = len(getattr(model, "inputs", None) or ()) > 1
-    if isinstance(x, dict):
-        arrays: Any = {key: np.asarray(value) for key, value in x.items()}
-    elif several and isinstance(x, (list, tuple)):
-        arrays = [np.asarray(value) for value in x]
-    else:
-        arrays = np.asarray(x)
-    parts = keras.tree.flatten(arrays)
-    if any(part.ndim == 0 for part in parts):
-        raise TypeError(
-            "`x` must be an array (samples, ...), or for several inputs a list "
-            f"or dict of them. Received: {type(x).__name__}"
-        )
-    sizes = {len(part) for part in parts}
-    if len(sizes) != 1 or 0 in sizes:
-        raise ValueError(
-            "`x` must hold at least one sample, and as many for every input. "
-            f"Received: {sorted(sizes) or 'no input'} samples"
-        )
-    return arrays, sizes.pop()
