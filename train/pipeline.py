@@ -23,9 +23,8 @@ def training_batches(
 
     The order of an epoch and the changes of its images depend on the seed and
     its number only, so a run that is resumed sees the same batches as one
-    that never stopped. What
-    does not fill a batch at the end of an epoch is left out; it is other
-    records in every epoch.
+    that never stopped. What does not fill a batch at the end of an epoch is
+    left out; it is other records in every epoch.
 
     Args:
         records: What to train on.
