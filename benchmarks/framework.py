@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks import machine
 from gxnor_tf.export import convert, files, verification
-from train import datasets
+from train import datasets, pipeline
 
 OPS = ("custom", "builtin")
 
@@ -174,7 +174,7 @@ def _exports(model_path: pathlib.Path, dataset: str) -> dict[str, Any]:
     """Both files of a model, run on all test images."""
     model = files.load_model(model_path)
     test = datasets.load(dataset).test
-    x = (test.images.astype(np.int16) - 128).astype(np.int8)
+    x = pipeline.int8_inputs(test.images)
     row: dict[str, Any] = {}
     for ops in OPS:
         data = convert(model, ops, float_layers="float32")
