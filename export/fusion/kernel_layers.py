@@ -54,24 +54,22 @@ def _multiplied(
         kernels.check_finite(layer.bias)
     result: AnyValue
     if is_discrete and value.tensor.is_states:
-        result = _discrete(builder, node, value, kernel)
+        result = _discrete(node, value, kernel)
     elif builder.float_layers == "refuse":
         raise ExportError(_inexact(node, is_discrete))
     elif builder.float_layers == "int8":
         value = _quantized(builder, node, value)
         result = (
-            _discrete(builder, node, value, kernel)
+            _discrete(node, value, kernel)
             if is_discrete
-            else _quantized_kernel(builder, node, value, kernel)
+            else _quantized_kernel(node, value, kernel)
         )
     else:
         result = _float(builder, node, value, kernel)
     return fused_activation(builder, node, result)
 
 
-def _discrete(
-    builder: ProgramBuilder, node: Node, value: Value, kernel: kernels.Kernel
-) -> Sums:
+def _discrete(node: Node, value: Value, kernel: kernels.Kernel) -> Sums:
     """Sums of states with integer weights."""
     layer, unit = node.layer, value.tensor.unit
     assert unit is not None
@@ -197,9 +195,7 @@ def _calibrated_peak(builder: ProgramBuilder, name: str) -> float:
     return peak or 1.0
 
 
-def _quantized_kernel(
-    builder: ProgramBuilder, node: Node, value: Value, kernel: kernels.Kernel
-) -> Sums:
+def _quantized_kernel(node: Node, value: Value, kernel: kernels.Kernel) -> Sums:
     """Sums of states with real weights, those rounded to int8."""
     layer, unit = node.layer, value.tensor.unit
     assert unit is not None
