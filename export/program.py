@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer program: what a trained network computes, op by op.
 
-`fusion` makes it from a Keras model; `reference.py` runs it; the lowerings
-write it as `.tflite`. All of them speak of the same arrays. A value is either
-*states*, small integers that stand for `state * unit`, or *reals*, float32.
+`fusion` makes it from a Keras model; `reference.py` runs it; `lowering` writes
+it as `.tflite` and `c_source` as C. All of them speak of the same arrays. A
+value is either *states*, small integers that stand for `state * unit`, or
+*reals*, float32.
 """
 
 import dataclasses
