@@ -174,7 +174,7 @@ class DiscreteConvolution(DiscreteKernelLayer, abc.ABC):
             value = (value,) * self.rank
         if len(value) != self.rank:
             raise ValueError(
-                f"`{name}` must be a positive integer or {self.rank} of them. "
+                f"`{name}` must be an integer >= 1 or {self.rank} of them. "
                 f"Received: {name}={value}"
             )
         return tuple(integer(x, name) for x in value)
