@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks import machine
 from gxnor_tf.export import convert, files, verification
-from train import datasets
+from train import datasets, pipeline
 
 OPS = ("custom", "builtin")
 
@@ -174,7 +174,7 @@ def _exports(model_path: pathlib.Path, dataset: str) -> dict[str, Any]:
     """Both files of a model, run on all test images."""
     model = files.load_model(model_path)
     test = datasets.load(dataset).test
-    x = (test.images.astype(np.int16) - 128).astype(np.int8)
+    x = pipeline.int8_inputs(test.images)
     row: dict[str, Any] = {}
     for ops in OPS:
         data = convert(model, ops, float_layers="float32")
@@ -220,12 +220,39 @@ def _command(options: argparse.Namespace) -> str:
 def page(rows: Sequence[dict[str, Any]], levels: int, command: str) -> str:
     """The tables as Markdown."""
     by_case = {(r["weight_n"], r["activation_n"]): r for r in rows}
+    lines = [
+        *_introduction(rows, command),
+        *_named_cases(by_case),
+        *_grid(by_case, levels, "Test accuracy", "test_accuracy", "{:.2%}"),
+        *(
+            line
+            for ops in OPS
+            for line in _grid(
+                by_case,
+                levels,
+                f"Bytes of the file with {ops} ops",
+                f"{ops}_bytes",
+                "{:,}",
+            )
+        ),
+        "",
+        f"Over all {len(rows)} nets and both forms: "
+        f"{_total(rows, 'labels')} labels and {_total(rows, 'activations')} "
+        "activations differ.",
+        "",
+    ]
+    return "\n".join(
+        line
+        if line.startswith(("|", "#", "python"))
+        else textwrap.fill(line, width=80)
+        for line in lines
+    )
+
+
+def _introduction(rows: Sequence[dict[str, Any]], command: str) -> list[str]:
     first = rows[0]
     exact = [row for row in rows if all(row[f"{ops}_exact"] for ops in OPS)]
-    outputs = sum(
-        row[f"{ops}_differing_outputs"] for row in exact for ops in OPS
-    )
-    lines = [
+    return [
         "# One framework, all its cases",
         "",
         "Binary, ternary and multi-level nets are one net with other spaces. "
@@ -247,12 +274,25 @@ def page(rows: Sequence[dict[str, Any]], levels: int, command: str) -> str:
         "all test images in LiteRT. *differing* counts images whose label "
         "differs from Keras', and activations that do. Nets with real numbers "
         'inside are exported with `float_layers="float32"` and are equal up '
-        f"to rounding. Of the other {len(exact)} nets, {outputs} outputs "
-        "differ in any bit, both forms together.",
+        f"to rounding. Of the other {len(exact)} nets, "
+        f"{_total(exact, 'outputs')} outputs differ in any bit, both forms "
+        "together.",
         "",
         f"Machine: {machine.processor()}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}.",
         "",
+    ]
+
+
+def _total(rows: Sequence[dict[str, Any]], what: str) -> int:
+    """How many outputs, labels or activations differ, in both forms."""
+    return sum(row[f"{ops}_differing_{what}"] for row in rows for ops in OPS)
+
+
+def _named_cases(
+    by_case: Mapping[tuple[int | None, int | None], dict[str, Any]],
+) -> list[str]:
+    lines = [
         "| case | weights n | activations n | test accuracy | LiteRT custom "
         "| LiteRT builtin | differing labels | differing activations | custom "
         "bytes | builtin bytes |",
@@ -261,40 +301,31 @@ def page(rows: Sequence[dict[str, Any]], levels: int, command: str) -> str:
     for case in NAMED:
         row = by_case[case.weight_n, case.activation_n]
         lines.append(f"| {' | '.join(_cells(case.name, row))} |")
+    return lines
+
+
+def _grid(
+    by_case: Mapping[tuple[int | None, int | None], dict[str, Any]],
+    levels: int,
+    title: str,
+    key: str,
+    style: str,
+) -> list[str]:
+    """A figure by the levels of weights and activations."""
     numbers = range(levels + 1)
-    for title, key, style in (
-        ("Test accuracy", "test_accuracy", "{:.2%}"),
-        ("Bytes of the file with custom ops", "custom_bytes", "{:,}"),
-        ("Bytes of the file with builtin ops", "builtin_bytes", "{:,}"),
-    ):
-        lines += [
-            "",
-            f"## {title} by levels",
-            "",
-            "| weights \\ activations | "
-            + " | ".join(f"n = {n}" for n in numbers)
-            + " |",
-            "|---" * (levels + 2) + "|",
-        ]
-        for w in numbers:
-            cells = [style.format(by_case[w, a][key]) for a in numbers]
-            lines.append(f"| n = {w} | {' | '.join(cells)} |")
-    labels = sum(row[f"{ops}_differing_labels"] for row in rows for ops in OPS)
-    activations = sum(
-        row[f"{ops}_differing_activations"] for row in rows for ops in OPS
-    )
-    lines += [
+    lines = [
         "",
-        f"Over all {len(rows)} nets and both forms: {labels} labels and "
-        f"{activations} activations differ.",
+        f"## {title} by levels",
         "",
+        "| weights \\ activations | "
+        + " | ".join(f"n = {n}" for n in numbers)
+        + " |",
+        "|---" * (levels + 2) + "|",
     ]
-    return "\n".join(
-        line
-        if line.startswith(("|", "#", "python"))
-        else textwrap.fill(line, width=80)
-        for line in lines
-    )
+    for w in numbers:
+        cells = [style.format(by_case[w, a][key]) for a in numbers]
+        lines.append(f"| n = {w} | {' | '.join(cells)} |")
+    return lines
 
 
 def _cells(name: str, row: dict[str, Any]) -> list[str]:
@@ -307,8 +338,8 @@ def _cells(name: str, row: dict[str, Any]) -> list[str]:
         n("activation_n"),
         f"{row['test_accuracy']:.2%}",
         *(f"{row[f'{ops}_accuracy']:.2%}" for ops in OPS),
-        str(sum(row[f"{ops}_differing_labels"] for ops in OPS)),
-        str(sum(row[f"{ops}_differing_activations"] for ops in OPS)),
+        str(_total([row], "labels")),
+        str(_total([row], "activations")),
         *(f"{row[f'{ops}_bytes']:,}" for ops in OPS),
     ]
 

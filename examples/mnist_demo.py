@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from gxnor_tf.export import files, interpreter, verification
 from gxnor_tf.files import replacing
-from train import datasets
+from train import datasets, pipeline
 
 
 def main() -> int:
@@ -65,7 +65,7 @@ def main() -> int:
     _heading("3. Comparison with Keras, activation by activation")
     model = files.load_model(model_path)
     data = datasets.load(options.dataset)
-    x = (data.test.images.astype(np.int16) - 128).astype(np.int8)
+    x = pipeline.int8_inputs(data.test.images)
     compared = {}
     for ops in ("custom", "builtin"):
         compared[ops] = verification.compare(model, x, ops, data=content[ops])

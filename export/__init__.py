@@ -4,7 +4,7 @@
 All of them are exact.
 
 What needs LiteRT is loaded at its first use, and `packing`, `op_schema` and
-`reference` need NumPy only.
+`reference` load neither it nor TensorFlow.
 """
 
 import importlib

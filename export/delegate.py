@@ -58,7 +58,7 @@ def load_delegate(kernels: str = "auto") -> Any:
     if kernels not in names:
         raise ValueError(
             f"`kernels` must be one of {', '.join(names)} on this processor. "
-            f"Received: {kernels!r}"
+            f"Received: kernels={kernels!r}"
         )
     return _load_runtime().load_delegate(str(path), {"kernels": kernels})
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import keras
 
+from .names import free_name
+
 
 class ExportError(ValueError):
     """A model cannot be exported exactly; the text says why and the cure."""
@@ -282,10 +284,7 @@ def _call(
             _check_graph(layer)
         return _unfold(layer, inputs[0], f"{prefix}{layer.name}/", nodes)
     taken = {node.output for node in nodes}
-    name, number = f"{prefix}{layer.name}", 1
-    while name in taken:
-        number += 1
-        name = f"{prefix}{layer.name}#{number}"
+    name = free_name(f"{prefix}{layer.name}", taken)
     nodes.append(Node(layer, inputs, listed, name, ()))
     return name
 

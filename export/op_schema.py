@@ -163,19 +163,17 @@ class _WindowOptions(Options, abc.ABC):
         Raises:
             ValueError: If the kernel does not fit the padded input.
         """
-        return (
-            _positions(
-                f"{self.custom_code}: the kernel",
+        return _positions(
+            f"{self.custom_code}: the kernel",
+            (
                 height + self.pad_top + self.pad_bottom,
-                (self.kernel_height - 1) * self.dilation_height + 1,
-                self.stride_height,
-            ),
-            _positions(
-                f"{self.custom_code}: the kernel",
                 width + self.pad_left + self.pad_right,
-                (self.kernel_width - 1) * self.dilation_width + 1,
-                self.stride_width,
             ),
+            (
+                (self.kernel_height - 1) * self.dilation_height + 1,
+                (self.kernel_width - 1) * self.dilation_width + 1,
+            ),
+            (self.stride_height, self.stride_width),
         )
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
@@ -192,19 +190,14 @@ class _WindowOptions(Options, abc.ABC):
             ValueError: If the kernel or the pool does not fit.
         """
         conv_height, conv_width = self.conv_size(height, width)
-        return (
-            _positions(
-                f"{self.custom_code}: the pool window",
+        return _positions(
+            f"{self.custom_code}: the pool window",
+            (
                 conv_height + self.pool_pad_top + self.pool_pad_bottom,
-                self.pool_height,
-                self.pool_stride_height,
-            ),
-            _positions(
-                f"{self.custom_code}: the pool window",
                 conv_width + self.pool_pad_left + self.pool_pad_right,
-                self.pool_width,
-                self.pool_stride_width,
             ),
+            (self.pool_height, self.pool_width),
+            (self.pool_stride_height, self.pool_stride_width),
         )
 
     def output_shape(
@@ -402,22 +395,16 @@ class MaxPool2DOptions(Options):
             ValueError: If the pool does not fit.
         """
         batch, height, width, words = input_shape
-        return (
-            batch,
-            _positions(
-                f"{self.custom_code}: the pool window",
+        size = _positions(
+            f"{self.custom_code}: the pool window",
+            (
                 height + self.pad_top + self.pad_bottom,
-                self.pool_height,
-                self.stride_height,
-            ),
-            _positions(
-                f"{self.custom_code}: the pool window",
                 width + self.pad_left + self.pad_right,
-                self.pool_width,
-                self.stride_width,
             ),
-            words,
+            (self.pool_height, self.pool_width),
+            (self.stride_height, self.stride_width),
         )
+        return (batch, *size, words)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -553,11 +540,20 @@ def _check_pool_padding(options: Any, prefix: str) -> None:
             )
 
 
-def _positions(what: str, size: int, extent: int, stride: int) -> int:
-    """How many windows of `extent`, `stride` apart, fit into `size`."""
-    if extent > size:
-        raise ValueError(
-            f"{what} must fit its padded input. Received: a window of "
-            f"{extent} over {size}"
-        )
-    return (size - extent) // stride + 1
+def _positions(
+    what: str,
+    size: tuple[int, int],
+    extent: tuple[int, int],
+    stride: tuple[int, int],
+) -> tuple[int, int]:
+    """How many windows, `stride` apart, fit in height and width."""
+    for length, window in zip(size, extent, strict=True):
+        if window > length:
+            raise ValueError(
+                f"{what} must fit its padded input. Received: a window of "
+                f"{window} over {length}"
+            )
+    return (
+        (size[0] - extent[0]) // stride[0] + 1,
+        (size[1] - extent[1]) // stride[1] + 1,
+    )

@@ -362,9 +362,8 @@ def unpack_thresholds(
             f"output channels, bit planes for depth {depth}, {{high, low}}. "
             f"Received: shape={words.shape}"
         )
-    bits = _unpack_words(words[..., None]).astype(
-        np.int64
-    )  # (groups, planes, 2, 32)
+    # (groups, planes, 2, 32)
+    bits = _unpack_words(words[..., None]).astype(np.int64)
     weights = (1 << np.arange(planes))[:, None, None]
     offset = (bits * weights).sum(1) - (1 << (planes - 1))
     pairs = offset.transpose(0, 2, 1).reshape(-1, 2).astype(np.int32)
@@ -421,8 +420,8 @@ def _unpack_words(words: Int32Array) -> npt.NDArray[np.bool_]:
     return np.unpackbits(octets, -1, bitorder="little").astype(bool)
 
 
-def _check_ternary(name: str, states: Int8Array) -> Int8Array:
-    """Returns `states` if they are an int8 array of ternary states."""
+def _check_ternary(name: str, states: Int8Array) -> None:
+    """Checks that `states` is an int8 array of ternary states."""
     _check_dtype(name, states, np.dtype(np.int8))
     outside = (states < -1) | (states > 1)
     if np.any(outside):
@@ -431,7 +430,6 @@ def _check_ternary(name: str, states: Int8Array) -> Int8Array:
             "activations (`DiscreteSpace(1)`) can be packed. Received: "
             f"{np.unique(states[outside]).tolist()}"
         )
-    return states
 
 
 def _check_thresholds(high: Int32Array, low: Int32Array) -> None:

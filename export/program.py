@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer program: what a trained network computes, op by op.
 
-`fusion` makes it from a Keras model; `reference.py` runs it; the lowerings
-write it as `.tflite`. All of them speak of the same arrays. A value is either
-*states*, small integers that stand for `state * unit`, or *reals*, float32.
+`fusion` makes it from a Keras model; `reference.py` runs it; `lowering` writes
+it as `.tflite` and `c_source` as C. All of them speak of the same arrays. A
+value is either *states*, small integers that stand for `state * unit`, or
+*reals*, float32.
 """
 
 import dataclasses
@@ -137,39 +138,33 @@ class Thresholds:
         ]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class DiscreteOp:
-    """Convolution or fully connected op on states, with integer weights.
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class KernelOp:
+    """What convolutions and fully connected ops have in common.
 
-    The sums go through `thresholds` and then through `pool`, a max-pool of
-    states. Without thresholds the sums themselves are the output: as float32
-    if the output is reals, else as states. A fully connected op is the
-    convolution whose kernel covers the whole input.
+    A fully connected op is the convolution whose kernel covers the whole
+    input.
 
     Attributes:
         name: Name of the Keras layer that holds the weights.
-        input: States `(height, width, channels)` or `(channels,)`.
-        output: See above.
-        kernel: int8 `(outputs, height, width, inputs / groups)`.
+        input: `(height, width, channels)` or `(channels,)`.
+        output: The value it gives.
+        kernel: `(outputs, height, width, inputs / groups)`.
         window: How the kernel slides.
         groups: Output channel o sees the input channels of group
             `o // (outputs / groups)`; as many groups as inputs is a depthwise
             convolution.
         fully_connected: Whether the kernel covers the input; the output then
             has no height and width.
-        thresholds: None if the output is the sums.
-        pool: None without pooling.
     """
 
     name: str
     input: Tensor
     output: Tensor
-    kernel: Int8Array
+    kernel: Int8Array | Float32Array
     window: Window
     groups: int = 1
     fully_connected: bool = False
-    thresholds: Thresholds | None = None
-    pool: Window | None = None
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -182,6 +177,43 @@ class DiscreteOp:
         return image_shape(self.input.shape)
 
     @property
+    def sums_size(self) -> tuple[int, int]:
+        """Height and width of the sums."""
+        return self.window.output_size(*self.input_shape[:2])
+
+    @property
+    def sums_shape(self) -> tuple[int, ...]:
+        """Shape of the sums: `(outputs,)` or with height and width."""
+        outputs = len(self.kernel)
+        if self.fully_connected:
+            return (outputs,)
+        return (*self.sums_size, outputs)
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every output sees one input channel."""
+        return self.groups > 1 and self.kernel.shape[3] == 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class DiscreteOp(KernelOp):
+    """Convolution or fully connected op on states, with integer weights.
+
+    The sums go through `thresholds` and then through `pool`, a max-pool of
+    states. Without thresholds the sums themselves are the output: as float32
+    if the output is reals, else as states.
+
+    Attributes:
+        kernel: int8.
+        thresholds: None if the output is the sums.
+        pool: None without pooling.
+    """
+
+    kernel: Int8Array
+    thresholds: Thresholds | None = None
+    pool: Window | None = None
+
+    @property
     def depth(self) -> int:
         """Taps of one sum."""
         return int(np.prod(self.kernel.shape[1:]))
@@ -192,51 +224,13 @@ class DiscreteOp:
         weights = int(np.abs(self.kernel.astype(np.int64)).max(initial=0))
         return self.depth * self.input.peak * max(1, weights)
 
-    @property
-    def sums_size(self) -> tuple[int, int]:
-        """Height and width before pooling."""
-        return self.window.output_size(*self.input_shape[:2])
 
-    @property
-    def depthwise(self) -> bool:
-        """Whether every output sees one input channel."""
-        return self.groups > 1 and self.kernel.shape[3] == 1
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class FloatOp(KernelOp):
+    """Convolution or fully connected op on reals, in float32.
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class FloatOp:
-    """Convolution or fully connected op in float32, with a bias.
-
-    Attributes:
-        name: Name of the Keras layer that holds the weights.
-        input: Reals `(height, width, channels)` or `(channels,)`.
-        output: Reals.
-        kernel: float32, or int8 states, `(outputs, height, width, inputs /
-            groups)`.
-        bias: float32 `(outputs,)`.
-        window: How the kernel slides.
-        groups: See `DiscreteOp`.
-        fully_connected: Whether the kernel covers the input.
+    Its kernel is float32, or int8 states.
     """
-
-    name: str
-    input: Tensor
-    output: Tensor
-    kernel: Float32Array | Int8Array
-    bias: Float32Array
-    window: Window
-    groups: int = 1
-    fully_connected: bool = False
-
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        """The values it reads."""
-        return (self.input,)
-
-    @property
-    def depthwise(self) -> bool:
-        """Whether every output sees one input channel."""
-        return self.groups > 1 and self.kernel.shape[3] == 1
 
 
 AffineKind = Literal["multiply", "add", "divide"]

@@ -55,22 +55,16 @@ def convolve(
     Returns:
         float64 sums `(batch, new_height, new_width, outputs)`.
     """
-    top, bottom, left, right = window.padding
-    batch, channels = len(x), x.shape[3]
+    batch, channels = len(x), x.shape[3] // groups
     height, width = window.output_size(x.shape[1], x.shape[2])
-    padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
     # float64 holds these integers exactly and has a fast matrix product.
-    by_group = kernel.reshape(groups, -1, *kernel.shape[1:]).astype(np.float64)
+    by_group = kernel.astype(np.float64).reshape(
+        groups, len(kernel) // groups, -1, channels
+    )
     sums = np.zeros((groups, batch * height * width, by_group.shape[1]))
-    for ky in range(window.size[0]):
-        for kx in range(window.size[1]):
-            tap = padded[
-                :,
-                ky * window.dilation[0] :: window.strides[0],
-                kx * window.dilation[1] :: window.strides[1],
-            ][:, :height, :width].astype(np.float64)
-            tap = tap.reshape(-1, groups, channels // groups).swapaxes(0, 1)
-            sums += tap @ by_group[:, :, ky, kx].swapaxes(1, 2)
+    for number, tap in enumerate(_taps(x, window, 0)):
+        seen = tap.astype(np.float64).reshape(-1, groups, channels)
+        sums += seen.swapaxes(0, 1) @ by_group[:, :, number].swapaxes(1, 2)
     return sums.swapaxes(0, 1).reshape(batch, height, width, -1)
 
 
@@ -147,8 +141,7 @@ def _discrete(op: DiscreteOp, x: Int8Array) -> Array:
 def _float(op: FloatOp, x: Float32Array) -> Float32Array:
     if op.fully_connected:
         x = x.reshape(len(x), *op.kernel.shape[1:])
-    sums = convolve(x, op.kernel, op.window, op.groups).astype(np.float32)
-    return sums + op.bias
+    return convolve(x, op.kernel, op.window, op.groups).astype(np.float32)
 
 
 def _affine(op: SimpleOp, x: Float32Array) -> Float32Array:
@@ -207,9 +200,11 @@ def _taps(x: Array, window: Window, fill: float) -> list[Array]:
         constant_values=fill,
     )
     return [
-        padded[:, ky :: window.strides[0], kx :: window.strides[1]][
-            :, :height, :width
-        ]
+        padded[
+            :,
+            ky * window.dilation[0] :: window.strides[0],
+            kx * window.dilation[1] :: window.strides[1],
+        ][:, :height, :width]
         for ky in range(window.size[0])
         for kx in range(window.size[1])
     ]

@@ -6,7 +6,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import tensorflow as tf
 
-from gxnor_tf.discrete_space import TERNARY, DiscreteSpace, check_number
+from gxnor_tf._arguments import check_number
+from gxnor_tf.discrete_space import TERNARY, DiscreteSpace
 
 Derivative = Literal["rectangular", "triangular"]
 
@@ -166,12 +167,9 @@ def discretize(
 
         return tf.add_n([pulse(t) for t in jumps])
 
-    def backward(x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        return upstream * slope(x)
-
     @tf.custom_gradient
     def function(x: tf.Tensor) -> Any:
-        return level(x), lambda upstream: backward(x, upstream)
+        return level(x), lambda upstream: upstream * slope(x)
 
     return function(x)
 

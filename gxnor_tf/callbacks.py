@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keras callbacks that watch discrete training."""
 
-import csv
 import os
 import pathlib
-from typing import Any, TextIO
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from gxnor_tf import metrics
+from gxnor_tf._arguments import integer
 from gxnor_tf.analysis.gates import Gates
 from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.monitor_file import MonitorFile
 from gxnor_tf.optimizers import DiscreteStateTransition
 from gxnor_tf.random_jump import RandomJump as RandomJump
 
@@ -84,22 +85,15 @@ class TransitionMonitor(keras.callbacks.Callback):
         log_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
-        if every_steps is not None and (
-            isinstance(every_steps, bool)
-            or not isinstance(every_steps, (int, np.integer))
-            or every_steps < 1
-        ):
-            raise ValueError(
-                "`every_steps` must be an integer > 0, or None for epochs "
-                f"only. Received: every_steps={every_steps!r}"
-            )
+        if every_steps is not None:
+            every_steps = integer(every_steps, "every_steps")
         self.per_layer = per_layer
         self.samples = samples
         self.every_steps = every_steps
         self.csv_path = None if csv_path is None else pathlib.Path(csv_path)
         self.append = append
         self.log_dir = None if log_dir is None else pathlib.Path(log_dir)
-        self._file: TextIO | None = None
+        self._file: MonitorFile | None = None
         self._writers: dict[str, Any] = {}
         self._epoch = 0
         self._first_step = 0
@@ -111,7 +105,7 @@ class TransitionMonitor(keras.callbacks.Callback):
         # Other columns should be told of before anything is trained. A model
         # that gets its weights with the first batch has no columns yet.
         if any(isinstance(v, DiscreteVariable) for v in self.model.variables):
-            self._open_csv(self._measure({}))
+            self._open_file(self._measure({}))
         if self.log_dir is not None:
             kinds = ["epochs"] + ["steps"] * (self.every_steps is not None)
             self._writers = {
@@ -221,14 +215,9 @@ class TransitionMonitor(keras.callbacks.Callback):
         if logs is not None:
             logs.update(values)
         if self._file is None:
-            self._open_csv(values)
+            self._open_file(values)
         if self._file is not None:
-            row = {"epoch": self._epoch + 1, "step": step} | values
-            writer = csv.DictWriter(
-                self._file, self._columns, lineterminator="\n"
-            )
-            writer.writerow(row)
-            self._file.flush()
+            self._file.write({"epoch": self._epoch + 1, "step": step} | values)
         if kind in self._writers:
             events = self._writers[kind]
             with events.as_default(step=step):
@@ -237,30 +226,9 @@ class TransitionMonitor(keras.callbacks.Callback):
                     tf.summary.write(name, np.float32(value), metadata=_SCALAR)
             events.flush()
 
-    def _open_csv(self, values: dict[str, float]) -> None:
+    def _open_file(self, values: dict[str, float]) -> None:
         """Opens the file, if one is wanted, for rows of such measurements."""
-        if self.csv_path is None:
-            return
-        self._columns = ["epoch", "step", *values]
-        header = ",".join(self._columns) + "\n"
-        path = self.csv_path
-        content = b""
-        if self.append and path.exists():
-            content = path.read_bytes()
-        # A row without its end was cut when an earlier training was stopped.
-        whole = content[: content.rfind(b"\n") + 1]
-        columns = (whole or content).decode(errors="replace")
-        columns = columns.partition("\n")[0]
-        if not header.startswith(columns + "\n" if whole else columns):
-            raise ValueError(
-                f"`{path}` has other columns than this monitor writes. "
-                "Choose another file, or `append=False` to replace it. "
-                f"Received: {columns}; to write: {header.rstrip()}"
+        if self.csv_path is not None:
+            self._file = MonitorFile(
+                self.csv_path, ["epoch", "step", *values], self.append
             )
-        if whole:
-            self._file = path.open("r+", encoding="utf-8", newline="")
-            self._file.truncate(len(whole))
-            self._file.seek(0, os.SEEK_END)
-        else:
-            self._file = path.open("w", encoding="utf-8", newline="")
-            self._file.write(header)

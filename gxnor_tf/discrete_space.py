@@ -8,7 +8,6 @@ with binary `{-H, +H}` for N = 0.
 
 import dataclasses
 import math
-import numbers
 from typing import Any
 
 import keras
@@ -16,15 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from gxnor_tf._arguments import check_number
+
 MAX_N = 7
-
-
-def check_number(value: Any, name: str) -> None:
-    """Raises TypeError unless `value` is a real number, NaN included."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"`{name}` must be a number. Received: {name}={value!r}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)

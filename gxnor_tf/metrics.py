@@ -14,11 +14,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from gxnor_tf._arguments import integer
 from gxnor_tf.analysis.gates import (
     Gates,
     has_discrete_kernel,
     products,
 )
+from gxnor_tf.analysis.inputs import as_inputs
 from gxnor_tf.analysis.layer_calls import (
     LayerCall,
     check_model,
@@ -28,7 +30,6 @@ from gxnor_tf.analysis.layer_calls import (
 )
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.layers.activation import DiscreteActivation
-from gxnor_tf.layers.base import positive_integer
 
 
 def weight_zero_shares(model: keras.Model) -> dict[str, float]:
@@ -195,7 +196,7 @@ def _calls(
 ) -> Iterator[LayerCall]:
     """The calls of the layers of a kind, batch by batch."""
     check_model(model)
-    batch_size = positive_integer(batch_size, "batch_size")
+    batch_size = integer(batch_size, "batch_size")
     arrays, samples = as_inputs(model, x)
     if not any(isinstance(k, kind) for k in named_layers(model).values()):
         return
@@ -207,36 +208,3 @@ def _calls(
         for call in record_calls(model, batch):
             if isinstance(call.layer, kind):
                 yield call
-
-
-def as_inputs(model: keras.Model, x: Any) -> tuple[Any, int]:
-    """Inputs as arrays, and how many samples they hold.
-
-    Args:
-        model: A Keras model.
-        x: An array, or a list or dict of arrays for several inputs.
-
-    Raises:
-        TypeError: If an input is no array.
-        ValueError: If there is no sample, or not as many in all inputs.
-    """
-    several = len(getattr(model, "inputs", None) or ()) > 1
-    if isinstance(x, dict):
-        arrays: Any = {key: np.asarray(value) for key, value in x.items()}
-    elif several and isinstance(x, (list, tuple)):
-        arrays = [np.asarray(value) for value in x]
-    else:
-        arrays = np.asarray(x)
-    parts = keras.tree.flatten(arrays)
-    if any(part.ndim == 0 for part in parts):
-        raise TypeError(
-            "`x` must be an array (samples, ...), or for several inputs a list "
-            f"or dict of them. Received: {type(x).__name__}"
-        )
-    sizes = {len(part) for part in parts}
-    if len(sizes) != 1 or 0 in sizes:
-        raise ValueError(
-            "`x` must hold at least one sample, and as many for every input. "
-            f"Received: {sorted(sizes) or 'no input'} samples"
-        )
-    return arrays, sizes.pop()

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from gxnor_tf._arguments import integer
 from gxnor_tf.discrete_variable import DiscreteVariable
 
 
@@ -94,19 +95,6 @@ class RandomJump(keras.callbacks.Callback):
                 "`mode` must be one of 'auto', 'min', 'max'. "
                 f"Received: mode={mode!r}"
             )
-        for name, value, least in (
-            ("patience", patience, 1),
-            ("seed", seed, 0),
-        ):
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int)
-                or value < least
-            ):
-                raise ValueError(
-                    f"`{name}` must be an integer >= {least}. "
-                    f"Received: {name}={value!r}"
-                )
         if not (math.isfinite(min_delta) and min_delta >= 0):
             raise ValueError(
                 "`min_delta` must be a finite number >= 0. "
@@ -126,9 +114,9 @@ class RandomJump(keras.callbacks.Callback):
         self._sign = 1.0 if mode == "max" else -1.0
         self._probability = probability
         self._monitor = monitor
-        self._patience = patience
+        self._patience = integer(patience, "patience")
         self._min_delta = min_delta
-        self._seed = seed
+        self._seed = integer(seed, "seed", least=0)
         self._start()
 
     def _start(self) -> None:

@@ -337,7 +337,6 @@ def _share_of(
 ) -> tf.data.Dataset:
     """This process' rows of every batch, cut for its replicas."""
     pipelines = context.num_input_pipelines
-    replicas = context.num_replicas_in_sync
     rank = context.input_pipeline_id
 
     def rows(*parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -345,7 +344,7 @@ def _share_of(
         return tuple(p[rank * size : (rank + 1) * size] for p in parts)
 
     shares = batches.map(rows)
-    local = replicas // pipelines
+    local = context.num_replicas_in_sync // pipelines
     if local == 1:
         return shares
     return shares.map(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From records to batches: deterministic, and resumable at any epoch."""
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from train import augmentation
@@ -23,9 +25,8 @@ def training_batches(
 
     The order of an epoch and the changes of its images depend on the seed and
     its number only, so a run that is resumed sees the same batches as one
-    that never stopped. What
-    does not fill a batch at the end of an epoch is left out; it is other
-    records in every epoch.
+    that never stopped. What does not fill a batch at the end of an epoch is
+    left out; it is other records in every epoch.
 
     Args:
         records: What to train on.
@@ -89,9 +90,14 @@ def normalized(images: tf.Tensor) -> tf.Tensor:
     """`(p - 128) / 128` as float32.
 
     The scale is a power of two, so the input of an exported model,
-    `int8(p - 128)` with scale 1/128, is exactly the same number.
+    `int8_inputs(images)` with scale 1/128, is exactly the same number.
     """
     return (tf.cast(images, tf.float32) - 128.0) / 128.0
+
+
+def int8_inputs(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
+    """`p - 128`, which an exported model takes for `normalized(images)`."""
+    return (images.astype(np.int16) - 128).astype(np.int8)
 
 
 def targets(

@@ -13,11 +13,9 @@ import numpy.typing as npt
 from benchmarks.mcu import cores
 from export import packing, reference
 from export.op_schema import Conv2DOptions, MaxPool2DOptions
-from export.program import Thresholds, Window
+from export.program import Int8Array, Int32Array, Thresholds, Window
 
 Array = npt.NDArray[Any]
-Int8Array = npt.NDArray[np.int8]
-Int32Array = npt.NDArray[np.int32]
 
 _RUNNER = pathlib.Path(__file__).absolute().with_name("run_layers.c")
 _CONV_PARAMS = 23

@@ -13,9 +13,7 @@ import numpy.typing as npt
 from benchmarks.mcu import cores
 from export import convert_to_c, fusion, reference
 from export.c_source import CSource
-from export.program import DiscreteOp
-
-Int8Array = npt.NDArray[np.int8]
+from export.program import Int8Array
 
 _RUNNER = pathlib.Path(__file__).absolute().with_name("run_net.c")
 
@@ -72,7 +70,7 @@ def from_keras(model: keras.Model, inputs: Int8Array) -> Net:
     """
     program = fusion.fuse(model)
     result = reference.run(program, inputs)
-    weighted = [op for op in program.ops if isinstance(op, DiscreteOp)]
+    weighted = program.discrete_ops
     packed = [
         result.values[op.input.name] for op in weighted if op.input.peak == 1
     ]

@@ -16,7 +16,7 @@ from benchmarks import random_nets
 from benchmarks.mcu import layers, nets
 from export import files
 from export.op_schema import Conv2DOptions
-from train import datasets, models, recipes
+from train import datasets, models, pipeline, recipes
 
 DENSITIES = (0.33, 0.5, 0.62, 1.0)
 
@@ -172,9 +172,7 @@ def trained_net(model: str | None, dataset: str) -> nets.Net:
             )
             loaded = files.load_model(pathlib.Path(folder) / "model.keras")
     images = datasets.load(dataset).test.images[:_INPUTS]
-    return nets.from_keras(
-        loaded, (images.astype(np.int16) - 128).astype(np.int8)
-    )
+    return nets.from_keras(loaded, pipeline.int8_inputs(images))
 
 
 def _settled(model: keras.Model) -> keras.Model:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import gated_ops, packing
 from ..graph import ExportError
+from ..op_schema import packed_size
 from ..program import (
     DiscreteOp,
     FloatOp,
@@ -124,7 +125,7 @@ class Held:
     @property
     def words(self) -> int:
         """Words of all positions, packed."""
-        return self.positions * 2 * packing.groups_for(self.channels)
+        return self.positions * packed_size(self.channels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -284,11 +285,11 @@ class _Caller:
 
     def _concatenate(self, op: SimpleOp) -> None:
         self._hold(op.output)
-        words = 2 * packing.groups_for(op.output.shape[-1])
+        words = packed_size(op.output.shape[-1])
         positions = math.prod(op.output.shape[:-1])
         places, first = [], 0
         for tensor in op.inputs:
-            own = 2 * packing.groups_for(tensor.shape[-1])
+            own = packed_size(tensor.shape[-1])
             group, shift = divmod(first, 32)
             places.append(
                 Placement(1, positions, own, 2 * group, shift, words, 0)
@@ -301,7 +302,7 @@ class _Caller:
         assert op.window is not None
         height, width, channels = image_shape(op.inputs[0].shape)
         row = image_shape(op.output.shape)[1]
-        words = 2 * packing.groups_for(channels)
+        words = packed_size(channels)
         self._hold(op.output)
         top, _, left, _ = op.window.padding
         down, right = op.window.strides

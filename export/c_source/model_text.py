@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files import MARK
+from ..names import free_name
 from ..program import Affine, Program, SimpleOp
 from . import kernels
 from .arena import ALIGNMENT
@@ -380,11 +381,7 @@ def _unique_names(layers: Iterable[str]) -> list[str]:
     for layer in layers:
         parts = re.findall(r"[A-Za-z0-9]+", layer)
         stem = "k" + "".join(part[0].upper() + part[1:] for part in parts)
-        name, number = stem, 1
-        while name in names:
-            number += 1
-            name = f"{stem}_{number}"
-        names.append(name)
+        names.append(free_name(stem, names, "_"))
     return names
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..graph import ExportError, Graph, Node
+from ..names import free_name
 from ..program import (
     Affine,
     AffineKind,
@@ -146,6 +147,13 @@ class ProgramBuilder:
         value = self.take(name)
         return self.to_reals(value) if isinstance(value, Sums) else value
 
+    def states_or_reals(self, name: str) -> Value:
+        """A value that an op gives, sums as states where they are some."""
+        value = self.take(name)
+        if isinstance(value, Sums):
+            value = self.to_states(value) or self.to_reals(value)
+        return value
+
     def whole(self, value: Value, keep_flat: bool = False) -> Value:
         """The value with its padding in place and in Keras' shape."""
         tensor = value.tensor
@@ -187,10 +195,6 @@ class ProgramBuilder:
         factor = round(tensor.unit / unit)
         if factor == 1 and tensor.flipped is None:
             return value
-        channels = tensor.shape[-1]
-        weights = np.full(channels, factor, np.int8)
-        if tensor.flipped is not None:
-            weights = np.where(tensor.flipped, -weights, weights)
         output = dataclasses.replace(
             tensor,
             name=self.free_name(f"{tensor.name}/unflipped"),
@@ -199,28 +203,12 @@ class ProgramBuilder:
             layer=None,
             flipped=None,
         )
-        self.ops.append(
-            DiscreteOp(
-                name=output.name,
-                input=tensor,
-                output=output,
-                kernel=weights.reshape(channels, 1, 1, 1),
-                window=Window((1, 1)),
-                groups=channels,
-                fully_connected=len(tensor.shape) == 1,
-            )
-        )
+        self.ops.append(_multiple(output.name, tensor, output, factor))
         return dataclasses.replace(value, tensor=output)
 
     def to_reals(self, sums: Sums) -> Value:
         """Gives the sums and every step behind them as ops of their own."""
-        channels = len(sums.op.kernel)
-        height, width = sums.op.sums_size
-        shape = (
-            (channels,)
-            if sums.op.fully_connected
-            else (height, width, channels)
-        )
+        shape = sums.op.sums_shape
         tensor = Tensor(
             self.free_name(f"{sums.op.name}/sums"), shape, exact=sums.exact
         )
@@ -257,9 +245,7 @@ class ProgramBuilder:
         peak = int(weights.max()) * op.input.peak
         if sums.unit is None or not is_power_of_two(sums.unit) or peak > 127:
             return None
-        shape: tuple[int, ...] = (len(op.kernel),)
-        if not op.fully_connected:
-            shape = (*op.sums_size, len(op.kernel))
+        shape = op.sums_shape
         tensor = Tensor(
             self.free_name(f"{op.name}/states"),
             shape,
@@ -290,11 +276,7 @@ class ProgramBuilder:
     def free_name(self, name: str) -> str:
         """The name, with a number behind where it is taken."""
         taken = {op.output.name for op in self.ops} | {self.graph.input_name}
-        free, number = name, 1
-        while free in taken:
-            number += 1
-            free = f"{name}#{number}"
-        return free
+        return free_name(name, taken)
 
     def simple(
         self,
@@ -362,21 +344,12 @@ class ProgramBuilder:
         """States as sums of one term each."""
         whole = self.whole(value)
         tensor = whole.tensor
-        unit, channels = tensor.unit, tensor.shape[-1]
+        unit = tensor.unit
         assert unit is not None
-        weights = np.ones(channels, np.int8)
-        if tensor.flipped is not None:
-            weights = np.where(tensor.flipped, -weights, weights)
-        op = DiscreteOp(
-            name=self.free_name(f"{tensor.name}/again"),
-            input=tensor,
-            output=Tensor("", ()),
-            kernel=weights.astype(np.int8).reshape(channels, 1, 1, 1),
-            window=Window((1, 1)),
-            groups=channels,
-            fully_connected=len(tensor.shape) == 1,
+        op = _multiple(
+            self.free_name(f"{tensor.name}/again"), tensor, Tensor("", ())
         )
-        affine = constant_affine("multiply", unit, channels)
+        affine = constant_affine("multiply", unit, tensor.shape[-1])
         return Sums(
             tensor.layer or tensor.name,
             op,
@@ -394,6 +367,25 @@ class ProgramBuilder:
             if op.output is tensor:
                 return number
         return None
+
+
+def _multiple(
+    name: str, tensor: Tensor, output: Tensor, factor: int = 1
+) -> DiscreteOp:
+    """The op that multiplies states by a number, and turns flipped ones."""
+    channels = tensor.shape[-1]
+    weights = np.full(channels, factor, np.int8)
+    if tensor.flipped is not None:
+        weights = np.where(tensor.flipped, -weights, weights)
+    return DiscreteOp(
+        name=name,
+        input=tensor,
+        output=output,
+        kernel=weights.reshape(channels, 1, 1, 1),
+        window=Window((1, 1)),
+        groups=channels,
+        fully_connected=len(tensor.shape) == 1,
+    )
 
 
 def _same(one: AnyValue, other: AnyValue) -> bool:

@@ -16,7 +16,6 @@ from ..program import (
     SimpleOp,
     Tensor,
     Window,
-    image_shape,
 )
 from . import kernels
 from .builder import (
@@ -37,7 +36,7 @@ _MAX_SUM = 2**24
 def weighted(builder: ProgramBuilder, node: Node) -> AnyValue:
     """Dense, Conv1D, Conv2D and DepthwiseConv2D, discrete or not."""
     layer = node.layer
-    value = _states_or_reals(builder, node)
+    value = builder.states_or_reals(node.inputs[0])
     if type(layer) in kernels.DENSE:
         value = builder.whole(value, keep_flat=True)  # it has no window
     kernel = kernels.read_kernel(
@@ -55,24 +54,22 @@ def _multiplied(
         kernels.check_finite(layer.bias)
     result: AnyValue
     if is_discrete and value.tensor.is_states:
-        result = _discrete(builder, node, value, kernel)
+        result = _discrete(node, value, kernel)
     elif builder.float_layers == "refuse":
         raise ExportError(_inexact(node, is_discrete))
     elif builder.float_layers == "int8":
         value = _quantized(builder, node, value)
         result = (
-            _discrete(builder, node, value, kernel)
+            _discrete(node, value, kernel)
             if is_discrete
-            else _quantized_kernel(builder, node, value, kernel)
+            else _quantized_kernel(node, value, kernel)
         )
     else:
         result = _float(builder, node, value, kernel)
     return fused_activation(builder, node, result)
 
 
-def _discrete(
-    builder: ProgramBuilder, node: Node, value: Value, kernel: kernels.Kernel
-) -> Sums:
+def _discrete(node: Node, value: Value, kernel: kernels.Kernel) -> Sums:
     """Sums of states with integer weights."""
     layer, unit = node.layer, value.tensor.unit
     assert unit is not None
@@ -198,9 +195,7 @@ def _calibrated_peak(builder: ProgramBuilder, name: str) -> float:
     return peak or 1.0
 
 
-def _quantized_kernel(
-    builder: ProgramBuilder, node: Node, value: Value, kernel: kernels.Kernel
-) -> Sums:
+def _quantized_kernel(node: Node, value: Value, kernel: kernels.Kernel) -> Sums:
     """Sums of states with real weights, those rounded to int8."""
     layer, unit = node.layer, value.tensor.unit
     assert unit is not None
@@ -234,25 +229,19 @@ def _float(
 ) -> Value:
     """A layer in float32."""
     value = builder.dequantized(value)
-    channels = len(kernel.weights)
-    size = kernel.window.output_size(*image_shape(value.tensor.shape)[:2])
+    op = FloatOp(
+        name=node.output,
+        input=value.tensor,
+        output=Tensor("", ()),
+        kernel=np.ascontiguousarray(kernel.weights),
+        window=kernel.window,
+        groups=kernel.groups,
+        fully_connected=kernel.fully_connected,
+    )
     tensor = Tensor(
-        builder.free_name(f"{node.output}/sums"),
-        (channels,) if kernel.fully_connected else (*size, channels),
-        exact=False,
+        builder.free_name(f"{node.output}/sums"), op.sums_shape, exact=False
     )
-    builder.ops.append(
-        FloatOp(
-            name=node.output,
-            input=value.tensor,
-            output=tensor,
-            kernel=np.ascontiguousarray(kernel.weights),
-            bias=np.zeros(channels, np.float32),
-            window=kernel.window,
-            groups=kernel.groups,
-            fully_connected=kernel.fully_connected,
-        )
-    )
+    builder.ops.append(dataclasses.replace(op, output=tensor))
     for affine in _finish_affines(node, 1.0):
         tensor = builder.affine(tensor, affine)
     return Value(builder.named(tensor, node.output))
@@ -261,7 +250,7 @@ def _float(
 def transposed(builder: ProgramBuilder, node: Node) -> AnyValue:
     """DiscreteConv2DTranspose: a convolution of its dilated input."""
     layer = node.layer
-    value = builder.whole(_states_or_reals(builder, node))
+    value = builder.whole(builder.states_or_reals(node.inputs[0]))
     tensor = value.tensor
     height, width, channels = tensor.shape
     down, right = layer.strides
@@ -282,15 +271,15 @@ def transposed(builder: ProgramBuilder, node: Node) -> AnyValue:
 def separable(builder: ProgramBuilder, node: Node) -> AnyValue:
     """Depthwise, then pointwise: two ops, or one with both kernels."""
     layer = node.layer
-    value = _states_or_reals(builder, node)
+    value = builder.states_or_reals(node.inputs[0])
     depth = kernels.depthwise_kernel(
         layer,
-        kernels.check_values(layer.depthwise_kernel, layer),
+        kernels.checked_values(layer.depthwise_kernel),
         value.tensor.shape,
         value.padding,
     )
     point = kernels.pointwise_kernel(
-        kernels.check_values(layer.pointwise_kernel, layer)
+        kernels.checked_values(layer.pointwise_kernel)
     )
     if layer.weight_space is not None and value.tensor.is_states:
         first = sums_of(
@@ -312,14 +301,6 @@ def separable(builder: ProgramBuilder, node: Node) -> AnyValue:
         else f"`{layer.name}` with real weights or inputs cannot be "
         "exported. Use a DepthwiseConv2D and a Conv2D of size 1."
     )
-
-
-def _states_or_reals(builder: ProgramBuilder, node: Node) -> Value:
-    """The input of a layer with a kernel."""
-    value = builder.take(node.inputs[0])
-    if isinstance(value, Sums):
-        value = builder.to_states(value) or builder.to_reals(value)
-    return value
 
 
 def _finish_affines(node: Node, input_unit: float) -> tuple[Affine, ...]:

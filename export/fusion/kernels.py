@@ -60,8 +60,8 @@ def read_kernel(
     Raises:
         ExportError: If the kernel holds values that it must not.
     """
+    weights = checked_values(layer.kernel)
     if type(layer) in DENSE:
-        weights = check_values(layer.kernel, layer)
         if flat or len(shape) == 1:
             height, width, channels = image_shape(shape)
             weights = weights.T.reshape(-1, height, width, channels)
@@ -69,12 +69,8 @@ def read_kernel(
             return Kernel(weights, window, fully_connected=True)
         return Kernel(weights.T[:, None, None], Window((1, 1)))
     if type(layer) in DEPTHWISE:
-        return depthwise_kernel(
-            layer, check_values(layer.kernel, layer), shape, padding
-        )
-    return _convolution_kernel(
-        layer, check_values(layer.kernel, layer), shape, padding
-    )
+        return depthwise_kernel(layer, weights, shape, padding)
+    return _convolution_kernel(layer, weights, shape, padding)
 
 
 def depthwise_kernel(
@@ -110,7 +106,7 @@ def transposed_kernel(
     Raises:
         ExportError: If the output ends before the last input's kernel begins.
     """
-    weights = check_values(layer.kernel, layer)
+    weights = checked_values(layer.kernel)
     padding: list[int] = []
     for axis in range(2):
         rate, stride = layer.dilation_rate[axis], layer.strides[axis]
@@ -141,7 +137,7 @@ def pointwise_kernel(weights: npt.NDArray[Any]) -> Kernel:
     return Kernel(weights.transpose(3, 0, 1, 2), Window((1, 1)))
 
 
-def check_values(variable: Any, layer: Any) -> npt.NDArray[Any]:
+def checked_values(variable: Any) -> npt.NDArray[Any]:
     """The values of a kernel, int8 states or float32.
 
     Raises:

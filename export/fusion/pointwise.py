@@ -21,7 +21,7 @@ def identity(builder: ProgramBuilder, node: Node) -> AnyValue:
     return builder.take(node.inputs[0])
 
 
-def pointwise(builder: ProgramBuilder, node: Node) -> AnyValue:
+def norm_or_relu(builder: ProgramBuilder, node: Node) -> AnyValue:
     """BatchNormalization and ReLU."""
     layer = node.layer
     if type(layer) is keras.layers.BatchNormalization:
@@ -86,6 +86,7 @@ def activation(builder: ProgramBuilder, node: Node) -> AnyValue:
 
 
 def _closed(builder: ProgramBuilder, node: Node, sums: Sums) -> Value:
+    """The activation of sums: one op with thresholds."""
     layer, op = node.layer, sums.op
     function = sums.function.then(layer)
     staircase = find(function, len(op.kernel), op.bound)

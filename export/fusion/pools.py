@@ -81,10 +81,7 @@ def _with_pool(
 def average(builder: ProgramBuilder, node: Node) -> AnyValue:
     """Average pooling: of states a sum of them, divided by their number."""
     layer = node.layer
-    value = builder.take(node.inputs[0])
-    if isinstance(value, Sums):
-        value = builder.to_states(value) or builder.to_reals(value)
-    value = builder.whole(value)
+    value = builder.whole(builder.states_or_reals(node.inputs[0]))
     tensor = value.tensor
     is_global = not hasattr(layer, "pool_size")
     window = (
@@ -93,7 +90,7 @@ def average(builder: ProgramBuilder, node: Node) -> AnyValue:
         else kernels.pool_window(layer, tensor.shape)
     )
     if tensor.is_states and window.padding == NO_PADDING:
-        return _summed(builder, node, value, window, is_global)
+        return _summed(node, value, window, is_global)
     if builder.float_layers == "refuse":
         raise ExportError(
             f"`{layer.name}` averages "
@@ -132,13 +129,8 @@ def average(builder: ProgramBuilder, node: Node) -> AnyValue:
     )
 
 
-def _summed(
-    builder: ProgramBuilder,
-    node: Node,
-    value: Value,
-    window: Window,
-    is_global: bool,
-) -> Sums:
+def _summed(node: Node, value: Value, window: Window, is_global: bool) -> Sums:
+    """The sums of states over windows, divided by their number."""
     tensor = value.tensor
     unit, channels = tensor.unit, tensor.shape[-1]
     assert unit is not None

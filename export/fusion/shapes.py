@@ -7,7 +7,7 @@ import keras
 
 from ..graph import ExportError, Node
 from ..program import Window
-from .builder import AnyValue, ProgramBuilder, Sums, Value, is_power_of_two
+from .builder import AnyValue, ProgramBuilder, Value, is_power_of_two
 
 
 def add(builder: ProgramBuilder, node: Node) -> AnyValue:
@@ -42,12 +42,9 @@ def concatenate(builder: ProgramBuilder, node: Node) -> AnyValue:
 
 
 def _operands(builder: ProgramBuilder, node: Node) -> list[Value]:
-    operands = []
-    for name in node.inputs:
-        value = builder.take(name)
-        if isinstance(value, Sums):
-            value = builder.to_states(value) or builder.to_reals(value)
-        operands.append(builder.whole(value))
+    operands = [
+        builder.whole(builder.states_or_reals(name)) for name in node.inputs
+    ]
     sizes = {value.tensor.shape[:-1] for value in operands}
     if len(sizes) > 1:
         raise ExportError(

@@ -7,19 +7,10 @@ float32, which holds them exactly, too.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from ..flatbuffer_builder import WRITER, Quantization
-from ..program import (
-    DiscreteOp,
-    FloatOp,
-    Int8Array,
-    Int32Array,
-    Op,
-    Program,
-    Window,
-)
-from .graph_writer import GraphWriter
+from ..flatbuffer_builder import WRITER
+from ..program import DiscreteOp, FloatOp, Int32Array, Op, Program, Window
+from .kernel_writer import KernelWriter
 
 # Weights times this are the most that leaves the biases room: the head room
 # that TFLite's fixed-point rounding of small sums needs.
@@ -35,7 +26,7 @@ _MAX_INT8_SUM = 2**20
 _MAX_WINDOWS = 32
 
 
-class BuiltinLowering(GraphWriter):
+class BuiltinLowering(KernelWriter):
     """Writes a program with builtin ops only.
 
     Args:
@@ -65,8 +56,9 @@ class BuiltinLowering(GraphWriter):
             else:
                 self.float_staircase(op, self._float_sums(op))
         elif op.output.is_states:
+            zeros = np.zeros(len(op.kernel), np.int32)
             ones = np.ones(len(op.kernel))
-            index = self._int8_op(op, op.kernel, _zeros(op), ones, "NONE")
+            index = self.int8_kernel_op(op, op.kernel, zeros, ones, "NONE")
             self.set_form(op.output, "int8", index)
         else:
             self.set_form(op.output, "float32", self._sums(op))
@@ -107,7 +99,7 @@ class BuiltinLowering(GraphWriter):
         multiplier = 0.5 / np.maximum(high64 - low64, 0.5) * 2 / gain
         bias = (-(high64 + low64 - 1) * gain // 2).astype(np.int32)
         kernel = (op.kernel.astype(np.int32) * gain).astype(np.int8)
-        return self._int8_op(op, kernel, bias, multiplier, "RELU_N1_TO_1")
+        return self.int8_kernel_op(op, kernel, bias, multiplier, "RELU_N1_TO_1")
 
     def float_staircase(self, op: DiscreteOp, sums: int) -> None:
         """A staircase of exact float32 sums, then the pool.
@@ -117,7 +109,7 @@ class BuiltinLowering(GraphWriter):
         2^24, hence exact.
         """
         assert op.thresholds is not None
-        shape, name = _sums_shape(op), op.name
+        shape, name = op.sums_shape, op.name
         one = self.number(1.0)
         total = self.number(float(op.thresholds.lowest))
         for step in op.thresholds.steps:
@@ -156,7 +148,7 @@ class BuiltinLowering(GraphWriter):
 
     def _activation_tensor(self, op: DiscreteOp, what: str) -> int:
         return self.new_tensor(
-            f"{op.output.name}/{what}", _sums_shape(op), np.int8
+            f"{op.output.name}/{what}", op.sums_shape, np.int8
         )
 
     # Sums.
@@ -177,14 +169,14 @@ class BuiltinLowering(GraphWriter):
             return self._float_sums(op)
         channels = len(op.kernel)
         centres = 255 * np.arange(windows) - 128 * (windows - 1)
-        parts = self._int8_op(
+        parts = self.int8_kernel_op(
             op,
             np.tile(op.kernel, (windows, 1, 1, 1)),
             -np.repeat(centres, channels).astype(np.int32),
             np.ones(windows * channels),
             "NONE",
         )
-        shape = (*_sums_shape(op)[:-1], windows * channels)
+        shape = (*op.sums_shape[:-1], windows * channels)
         floats = self.float_op(
             "DEQUANTIZE",
             [parts],
@@ -201,196 +193,20 @@ class BuiltinLowering(GraphWriter):
             adder if op.fully_connected else adder[:, None, None],
         )
         bias = self.constant(f"{name}/bias", np.zeros(channels, np.float32))
-        return self._kernel_op(
+        return self.kernel_op(
             name,
             (floats, weights_index, bias),
             Window((1, 1)),
             fully_connected=op.fully_connected,
             depthwise=False,
             input_shape=(*shape[:-1], windows * channels),
-            output_shape=_sums_shape(op),
+            output_shape=op.sums_shape,
             dtype=np.float32,
         )
 
     def _float_sums(self, op: DiscreteOp) -> int:
         """The exact sums from a float32 op with int8 weights."""
-        return self._float_kernel(op, self.dequantized(op.input))
-
-    # Ops with a kernel.
-
-    def write_float(self, op: FloatOp) -> None:
-        """Writes a convolution or fully connected op in float32."""
-        index = self._float_kernel(op, self.reals(op.input))
-        self.set_form(op.output, "float32", index)
-
-    def _float_kernel(self, op: DiscreteOp | FloatOp, x: int) -> int:
-        """A float32 op; integer weights are stored as int8."""
-        kernel = _tflite_kernel(op, op.kernel)
-        if op.groups > 1 and not op.depthwise:
-            kernel = _dense_kernel(op.kernel, op.groups)
-        quantization = Quantization(1.0) if kernel.dtype == np.int8 else None
-        weights = self.constant(f"{op.name}/weights", kernel, quantization)
-        if kernel.dtype == np.int8:
-            floats = self.builder.tensor(
-                self.free_name(f"{op.name}/float_weights"),
-                kernel.shape,
-                np.float32,
-            )
-            self.builder.builtin("DEQUANTIZE", [weights], [floats], version=2)
-            weights = floats
-        bias = (
-            op.bias
-            if isinstance(op, FloatOp)
-            else np.zeros(len(op.kernel), np.float32)
-        )
-        return self._kernel_op(
-            op.name,
-            (x, weights, self.constant(f"{op.name}/bias", bias)),
-            op.window,
-            fully_connected=op.fully_connected,
-            depthwise=op.depthwise,
-            input_shape=op.input.shape,
-            output_shape=_sums_shape(op),
-            dtype=np.float32,
-        )
-
-    def _int8_op(
-        self,
-        op: DiscreteOp,
-        kernel: Int8Array,
-        bias: Int32Array,
-        multiplier: npt.NDArray[np.float64],
-        activation: str,
-    ) -> int:
-        """An int8 op: `clip(round(multiplier * (sum + bias)))`."""
-        scale = self.scale(op.input)
-        per_channel = (multiplier / scale).astype(np.float32)
-        weights = self.constant(
-            f"{op.name}/weights",
-            np.ascontiguousarray(_tflite_kernel(op, kernel)),
-            Quantization(per_channel, axis=3 if op.depthwise else 0),
-        )
-        biases = self.constant(
-            f"{op.name}/bias",
-            bias,
-            Quantization(per_channel * np.float32(scale), axis=0),
-        )
-        return self._kernel_op(
-            op.name,
-            (self.int8(op.input), weights, biases),
-            op.window,
-            fully_connected=op.fully_connected,
-            depthwise=op.depthwise,
-            input_shape=op.input.shape,
-            output_shape=(*_sums_shape(op)[:-1], len(kernel)),
-            dtype=np.int8,
-            scale=scale,
-            activation=activation,
-        )
-
-    def _kernel_op(
-        self,
-        name: str,
-        operands: tuple[int, int, int],
-        window: Window,
-        *,
-        fully_connected: bool,
-        depthwise: bool,
-        input_shape: tuple[int, ...],
-        output_shape: tuple[int, ...],
-        dtype: npt.DTypeLike,
-        scale: float | None = None,
-        activation: str = "NONE",
-    ) -> int:
-        """A builtin op with weights, on int8 or float32 tensors.
-
-        Args:
-            name: What to call its tensors.
-            operands: Input, weights and bias.
-            window: How the kernel slides.
-            fully_connected: Whether it covers the input.
-            depthwise: Whether every output sees one input channel.
-            input_shape: Shape of the input, the batch left out.
-            output_shape: Shape of the output, likewise.
-            dtype: Type of input and output.
-            scale: Scale of an int8 input.
-            activation: Fused activation.
-        """
-        x, weights, bias = operands
-        integer = np.dtype(dtype) == np.int8
-        if fully_connected and not depthwise:
-            index = self.new_tensor(f"{name}/sums", output_shape, dtype)
-            self.builder.builtin(
-                "FULLY_CONNECTED",
-                [x, weights, bias],
-                [index],
-                version=5 if integer else 1,
-                fused_activation_function=activation,
-            )
-            return index
-        if len(input_shape) == 1:
-            x = self._as_image(name, x, input_shape[0], dtype, scale)
-        x, padding = self._padded(name, x, input_shape, window, dtype, scale)
-        image = (
-            output_shape if len(output_shape) == 3 else (1, 1, *output_shape)
-        )
-        index = self.new_tensor(f"{name}/sums", image, dtype)
-        multiples = output_shape[-1] // input_shape[-1] if depthwise else 0
-        self.builder.builtin(
-            "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
-            [x, weights, bias],
-            [index],
-            version=3 if integer else 1,
-            fused_activation_function=activation,
-            **_convolution_options(window, padding, multiples),
-        )
-        if image == output_shape:
-            return index
-        flat = self.new_tensor(f"{name}/flat", output_shape, dtype)
-        self.reshape(index, flat, output_shape)
-        return flat
-
-    def _as_image(
-        self,
-        name: str,
-        x: int,
-        channels: int,
-        dtype: npt.DTypeLike,
-        scale: float | None = None,
-    ) -> int:
-        """A value without height and width, with both of them 1."""
-        shape = (1, 1, channels)
-        image = self.new_tensor(f"{name}/image", shape, dtype, scale)
-        self.reshape(x, image, shape)
-        return image
-
-    def _padded(
-        self,
-        name: str,
-        x: int,
-        input_shape: tuple[int, ...],
-        window: Window,
-        dtype: npt.DTypeLike,
-        scale: float | None = None,
-    ) -> tuple[int, str]:
-        """The input and TFLite's padding; what is neither gets a PAD before."""
-        if not any(window.padding):
-            return x, "VALID"
-        height, width, channels = input_shape
-        same = Window.from_keras(
-            window.size,
-            window.strides,
-            "same",
-            (height, width),
-            window.dilation,
-        )
-        if same.padding == window.padding:
-            return x, "SAME"
-        around = Window((1, 1), padding=window.padding)
-        shape = (*around.output_size(height, width), channels)
-        index = self.new_tensor(f"{name}/padded", shape, dtype, scale)
-        self.pad(x, index, window, np.dtype(dtype) == np.int8)
-        return index, "VALID"
+        return self.float_kernel_op(op, self.dequantized(op.input))
 
 
 def _gain(op: DiscreteOp) -> int:
@@ -400,56 +216,3 @@ def _gain(op: DiscreteOp) -> int:
     while gain > 1 and gain * peak > 127:
         gain //= 2
     return gain
-
-
-def _zeros(op: DiscreteOp) -> Int32Array:
-    return np.zeros(len(op.kernel), np.int32)
-
-
-def _sums_shape(op: DiscreteOp | FloatOp) -> tuple[int, ...]:
-    """Shape of the output before the pool."""
-    channels = len(op.kernel)
-    if op.fully_connected:
-        return (channels,)
-    return (*op.window.output_size(*op.input.shape[:2]), channels)
-
-
-def _tflite_kernel(
-    op: DiscreteOp | FloatOp, kernel: npt.NDArray[np.generic]
-) -> npt.NDArray[np.generic]:
-    """A kernel in the shape that TFLite's ops have."""
-    if op.depthwise:
-        return kernel[..., 0].transpose(1, 2, 0)[None]
-    if op.fully_connected:
-        return kernel.reshape(len(kernel), -1)
-    if op.groups > 1:
-        return _dense_kernel(kernel, op.groups)
-    return kernel
-
-
-def _dense_kernel(
-    kernel: npt.NDArray[np.generic], groups: int
-) -> npt.NDArray[np.generic]:
-    """A grouped kernel as one that sees all channels, most of them as 0."""
-    outputs, height, width, inputs = kernel.shape
-    dense = np.zeros((outputs, height, width, groups * inputs), kernel.dtype)
-    for group in range(groups):
-        rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
-        columns = slice(group * inputs, (group + 1) * inputs)
-        dense[rows, :, :, columns] = kernel[rows]
-    return dense
-
-
-def _convolution_options(
-    window: Window, padding: str, depth_multiplier: int
-) -> dict[str, int | str]:
-    options: dict[str, int | str] = {
-        "padding": padding,
-        "stride_h": window.strides[0],
-        "stride_w": window.strides[1],
-        "dilation_h_factor": window.dilation[0],
-        "dilation_w_factor": window.dilation[1],
-    }
-    if depth_multiplier:
-        options["depth_multiplier"] = depth_multiplier
-    return options

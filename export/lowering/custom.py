@@ -10,7 +10,8 @@ import numpy as np
 
 from .. import gated_ops, packing
 from ..flatbuffer_builder import WRITER
-from ..op_schema import PackOptions, UnpackOptions
+from ..op_options import Options
+from ..op_schema import PackOptions, UnpackOptions, packed_size
 from ..program import DiscreteOp, Program, SimpleOp, Tensor
 from .builtin import BuiltinLowering
 
@@ -40,17 +41,11 @@ class CustomLowering(BuiltinLowering):
         """States as int8, unpacked if need be."""
         forms = self.forms[tensor.name]
         if "int8" not in forms:
-            channels = tensor.shape[-1]
             index = self.new_tensor(
                 f"{tensor.name}/int8", tensor.shape, np.int8
             )
-            options = UnpackOptions(channels=channels)
-            self.builder.custom(
-                options.custom_code,
-                [forms["packed"]],
-                [index],
-                options.to_bytes(),
-            )
+            options = UnpackOptions(channels=tensor.shape[-1])
+            self._custom_op(options, [forms["packed"]], index)
             self.set_form(tensor, "int8", index)
         return forms["int8"]
 
@@ -60,12 +55,7 @@ class CustomLowering(BuiltinLowering):
         if "packed" not in forms:
             options = PackOptions(channels=tensor.shape[-1])
             index = self._packed_tensor(f"{tensor.name}/packed", tensor.shape)
-            self.builder.custom(
-                options.custom_code,
-                [forms["int8"]],
-                [index],
-                options.to_bytes(),
-            )
+            self._custom_op(options, [forms["int8"]], index)
             self.set_form(tensor, "packed", index)
         return forms["packed"]
 
@@ -85,7 +75,7 @@ class CustomLowering(BuiltinLowering):
             super().write_dilate(op)
             return
         index = self._packed_tensor(op.output.name, op.output.shape)
-        words = 2 * packing.groups_for(op.output.shape[-1])
+        words = packed_size(op.output.shape[-1])
         self.dilate(op, self.packed(op.inputs[0]), index, np.int32, words)
         self.set_form(op.output, "packed", index)
 
@@ -97,12 +87,7 @@ class CustomLowering(BuiltinLowering):
             return
         options = gated_ops.pool_options(op.output.shape[-1], window)
         index = self._packed_tensor(op.output.name, op.output.shape)
-        self.builder.custom(
-            options.custom_code,
-            [self.packed(op.inputs[0])],
-            [index],
-            options.to_bytes(),
-        )
+        self._custom_op(options, [self.packed(op.inputs[0])], index)
         self.set_form(op.output, "packed", index)
 
     def write_concatenate(self, op: SimpleOp) -> None:
@@ -160,13 +145,15 @@ class CustomLowering(BuiltinLowering):
         weights = self.constant(
             f"{op.name}/weights", packing.pack_weights(op.kernel)
         )
+        self._custom_op(options, [x, weights, *thresholds], output)
+
+    def _custom_op(
+        self, options: Options, inputs: list[int], output: int
+    ) -> None:
         self.builder.custom(
-            options.custom_code,
-            [x, weights, *thresholds],
-            [output],
-            options.to_bytes(),
+            options.custom_code, inputs, [output], options.to_bytes()
         )
 
     def _packed_tensor(self, name: str, shape: tuple[int, ...]) -> int:
-        words = 2 * packing.groups_for(shape[-1])
+        words = packed_size(shape[-1])
         return self.new_tensor(name, (*shape[:-1], words), np.int32)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..flatbuffer_builder import ModelBuilder, Quantization
+from ..names import free_name
 from ..program import Op, Program, SimpleOp, Tensor, Window
 
 
@@ -89,10 +90,7 @@ class GraphWriter:
 
     def free_name(self, name: str) -> str:
         """The name, with a number behind where it is taken."""
-        free, number = name, 1
-        while free in self._names:
-            number += 1
-            free = f"{name}#{number}"
+        free = free_name(name, self._names)
         self._names.add(free)
         return free
 
@@ -192,7 +190,6 @@ class GraphWriter:
         first, *rest = (
             self.unscaled(t) if states else self.reals(t) for t in op.inputs
         )
-        self._scales[op.output.name] = 1.0
         for number, other in enumerate(rest):
             last = number == len(rest) - 1
             name = op.output.name if last else f"{op.output.name}/{number}"

@@ -11,6 +11,7 @@ from gxnor_tf.analysis.costs import LayerCost, ModelSummary
 from gxnor_tf.analysis.dataflow import Dataflow, Signal, Step, follow
 from gxnor_tf.analysis.file_size import ExportedSizes, exported_sizes
 from gxnor_tf.analysis.gates import kernels, products
+from gxnor_tf.analysis.inputs import as_inputs, as_tensors, zero_inputs
 from gxnor_tf.analysis.layer_calls import (
     check_model,
     named_layers,
@@ -30,7 +31,6 @@ from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.layers.activation import DiscreteActivation
 from gxnor_tf.layers.base import DiscreteKernelLayer
-from gxnor_tf.metrics import as_inputs
 from gxnor_tf.packed.bit_packing import bits_per_state
 
 _COUNTED = (
@@ -96,10 +96,10 @@ def summary(
     """
     check_model(model)
     if inputs is None:
-        arrays, samples = _zeros(model), 0
+        arrays, samples = zero_inputs(model), 0
     else:
-        arrays, samples = as_inputs(model, inputs)
-    tensors = _tensors(model, arrays)
+        arrays, samples = as_inputs(model, inputs, "inputs")
+    tensors = as_tensors(model, arrays)
     flow = follow(record_calls(model, tensors), tensors)
     file = exported_sizes(model)
     steps: dict[str, list[Step]] = {}
@@ -115,46 +115,6 @@ def summary(
     if print_fn is not None:
         print_fn(str(result))
     return result
-
-
-def _tensors(model: keras.Model, arrays: Any) -> Any:
-    """Inputs as the tensors that the first layers will receive.
-
-    With any other dtype Keras would convert them, and they would not be
-    recognised as the model's inputs.
-    """
-    known = getattr(model, "inputs", None) or []
-    if isinstance(arrays, dict):
-        dtypes = {tensor.name: tensor.dtype for tensor in known}
-        return {
-            key: keras.ops.convert_to_tensor(
-                array, dtypes.get(key, keras.config.floatx())
-            )
-            for key, array in arrays.items()
-        }
-    if isinstance(arrays, list):
-        return [
-            keras.ops.convert_to_tensor(array, tensor.dtype)
-            for array, tensor in zip(arrays, known, strict=True)
-        ]
-    return keras.ops.convert_to_tensor(
-        arrays, known[0].dtype if known else keras.config.floatx()
-    )
-
-
-def _zeros(model: keras.Model) -> Any:
-    """One sample of zeros in the structure of a model's inputs."""
-    shapes = getattr(model, "input_shape", None)
-    known = getattr(model, "inputs", None)
-    if not known or any(None in tensor.shape[1:] for tensor in known):
-        raise ValueError(
-            f"The inputs of model `{model.name}` have no known shape. Give "
-            f"some as `inputs`. Received: input_shape={shapes}"
-        )
-    arrays = [np.zeros((1, *tensor.shape[1:]), np.float32) for tensor in known]
-    if isinstance(model, keras.Sequential):
-        return arrays[0]
-    return keras.tree.pack_sequence_as(model.input, arrays)
 
 
 def _layer_cost(

@@ -102,47 +102,28 @@ def count_macs(call: LayerCall) -> int:
         call: The call of a layer with kernels.
     """
     found = kernels(call.layer)
-    if is_transposed(call.layer):
+    if isinstance(call.layer, _TRANSPOSED):
         # Every position of the input is spread over the output.
         [kernel] = found.values()
         positions = elements(call.inputs) // int(kernel.shape[-1])
     else:
         last = list(found)[-1]
-        positions = elements(call.outputs) // output_channels(call.layer, last)
+        positions = elements(call.outputs) // _output_channels(call.layer, last)
     return positions * sum(size_of(kernel) for kernel in found.values())
 
 
-def output_axes(layer: keras.layers.Layer, kernel_name: str) -> tuple[int, ...]:
-    """The axes of a kernel that number its outputs.
-
-    Args:
-        layer: A built layer.
-        kernel_name: Attribute that holds the kernel.
-    """
-    last = len(getattr(layer, kernel_name).shape) - 1
-    if is_transposed(layer):
-        return (last - 1,)
-    depthwise = kernel_name == "depthwise_kernel" or isinstance(
-        layer, _DEPTHWISE
-    )
-    return (last - 1, last) if depthwise else (last,)
-
-
-def output_channels(layer: keras.layers.Layer, kernel_name: str) -> int:
+def _output_channels(layer: keras.layers.Layer, kernel_name: str) -> int:
     """How many channels a kernel gives.
 
     Args:
-        layer: A built layer.
+        layer: A built layer, no transposed convolution.
         kernel_name: Attribute that holds the kernel.
     """
-    shape = getattr(layer, kernel_name).shape
-    axes = output_axes(layer, kernel_name)
-    return math.prod(int(shape[axis]) for axis in axes)
-
-
-def is_transposed(layer: keras.layers.Layer) -> bool:
-    """Whether a layer is a transposed convolution."""
-    return isinstance(layer, _TRANSPOSED)
+    *_, before_last, last = map(int, getattr(layer, kernel_name).shape)
+    depthwise = kernel_name == "depthwise_kernel" or isinstance(
+        layer, _DEPTHWISE
+    )
+    return before_last * last if depthwise else last
 
 
 def space_of(kernel: keras.Variable) -> DiscreteSpace | None:

@@ -2,7 +2,6 @@
 """What all layers with a discrete kernel share."""
 
 import math
-import numbers
 from typing import Any, ClassVar, Literal, get_args
 
 import keras
@@ -18,19 +17,6 @@ Shape = tuple[int | None, ...]
 
 # Name of the entry of a weights file that holds n and half_range.
 _SPACE = "weight_space"
-
-
-def positive_integer(value: Any, name: str) -> int:
-    """Returns `value` as an int, or raises ValueError."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, numbers.Integral)
-        or value <= 0
-    ):
-        raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={value!r}"
-        )
-    return int(value)
 
 
 class DiscreteKernelLayer(keras.layers.Layer):

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import positive_integer
+from gxnor_tf._arguments import integer
 from gxnor_tf.layers.convolution import DiscreteConvolution, Lengths
 
 
@@ -28,8 +28,8 @@ class GroupedConvolution(DiscreteConvolution):
         super().__init__(
             kernel_size, strides, padding, data_format, dilation_rate, **kwargs
         )
-        self.filters = positive_integer(filters, "filters")
-        self.groups = positive_integer(groups, "groups")
+        self.filters = integer(filters, "filters")
+        self.groups = integer(groups, "groups")
         if self.filters % self.groups:
             raise ValueError(
                 "`filters` must be a multiple of `groups`. Received: "

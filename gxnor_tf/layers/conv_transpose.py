@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import positive_integer
+from gxnor_tf._arguments import integer
 from gxnor_tf.layers.convolution import DiscreteConvolution, Lengths
 
 
@@ -82,7 +82,7 @@ class DiscreteConv2DTranspose(DiscreteConvolution):
         super().__init__(
             kernel_size, strides, padding, data_format, dilation_rate, **kwargs
         )
-        self.filters = positive_integer(filters, "filters")
+        self.filters = integer(filters, "filters")
         self.output_padding = self._output_padding(output_padding)
 
     def _output_padding(self, value: int | Lengths | None) -> Lengths | None:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import DiscreteKernelLayer, Shape, positive_integer
+from gxnor_tf._arguments import integer
+from gxnor_tf.layers.base import DiscreteKernelLayer, Shape
 
 Lengths = tuple[int, ...]
 
@@ -173,10 +174,10 @@ class DiscreteConvolution(DiscreteKernelLayer, abc.ABC):
             value = (value,) * self.rank
         if len(value) != self.rank:
             raise ValueError(
-                f"`{name}` must be a positive integer or {self.rank} of them. "
+                f"`{name}` must be an integer >= 1 or {self.rank} of them. "
                 f"Received: {name}={value}"
             )
-        return tuple(positive_integer(x, name) for x in value)
+        return tuple(integer(x, name) for x in value)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for saving."""

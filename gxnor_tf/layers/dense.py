@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import DiscreteKernelLayer, Shape, positive_integer
+from gxnor_tf._arguments import integer
+from gxnor_tf.layers.base import DiscreteKernelLayer, Shape
 
 
 @keras.saving.register_keras_serializable(package="gxnor_tf")
@@ -60,7 +61,7 @@ class DiscreteDense(DiscreteKernelLayer):
 
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units = positive_integer(units, "units")
+        self.units = integer(units, "units")
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
         self.supports_masking = True
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import positive_integer
+from gxnor_tf._arguments import integer
 from gxnor_tf.layers.convolution import DiscreteConvolution, Lengths
 
 
@@ -106,9 +106,7 @@ class DiscreteDepthwiseConv2D(DiscreteConvolution):
         super().__init__(
             kernel_size, strides, padding, data_format, dilation_rate, **kwargs
         )
-        self.depth_multiplier = positive_integer(
-            depth_multiplier, "depth_multiplier"
-        )
+        self.depth_multiplier = integer(depth_multiplier, "depth_multiplier")
 
     def output_channels(self, channels: int) -> int:
         """Channels of the output for channels of the input."""

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gxnor_tf.layers.base import positive_integer
+from gxnor_tf._arguments import integer
 from gxnor_tf.layers.convolution import DiscreteConvolution, Lengths
 from gxnor_tf.layers.depthwise import depthwise_convolution
 
@@ -74,10 +74,8 @@ class DiscreteSeparableConv2D(DiscreteConvolution):
         super().__init__(
             kernel_size, strides, padding, data_format, dilation_rate, **kwargs
         )
-        self.filters = positive_integer(filters, "filters")
-        self.depth_multiplier = positive_integer(
-            depth_multiplier, "depth_multiplier"
-        )
+        self.filters = integer(filters, "filters")
+        self.depth_multiplier = integer(depth_multiplier, "depth_multiplier")
         if not 1e-30 <= self.unit <= 1e30:
             raise ValueError(
                 "The `half_range` of `weight_space` must be nearer to 1: its "

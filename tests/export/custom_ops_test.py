@@ -102,17 +102,7 @@ def test_fully_connected(
     options = FullyConnectedOptions(
         input_channels=channels[0], output_channels=channels[1]
     )
-    problem = helpers.make_problem(
-        Conv2DOptions(
-            **dataclasses.asdict(options),
-            kernel_height=size[0],
-            kernel_width=size[1],
-        ),
-        packed=packed,
-        batch=3,
-        height=size[0],
-        width=size[1],
-    )
+    problem = helpers.make_fully_connected(options, size, packed=packed)
     x, expected = problem.input, problem.sums[:, 0, 0]
     if ternary:
         expected = packing.pack_activations(problem.states[:, 0, 0])

@@ -172,6 +172,27 @@ def make_problem(
     return Problem(options, x, weights, high, low, packed)
 
 
+def make_fully_connected(
+    options: op_schema.FullyConnectedOptions,
+    size: tuple[int, int],
+    *,
+    packed: bool,
+) -> Problem:
+    """A problem whose kernel covers its input of this height and width."""
+    height, width = size
+    return make_problem(
+        op_schema.Conv2DOptions(
+            **dataclasses.asdict(options),
+            kernel_height=height,
+            kernel_width=width,
+        ),
+        packed=packed,
+        batch=3,
+        height=height,
+        width=width,
+    )
+
+
 def max_pool_options(
     options: op_schema.Conv2DOptions,
 ) -> op_schema.MaxPool2DOptions:

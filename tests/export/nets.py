@@ -13,7 +13,7 @@ INPUT_SCALE = 1 / 128
 
 
 def randomise(model: keras.Model, seed: int) -> keras.Model:
-    """Gives a model random states and statistics, of either BN sign."""
+    """Gives a model random weights and statistics, of either BN sign."""
     rng = np.random.default_rng(seed)
     for variable in model.variables:
         name, shape = variable.name, tuple(variable.shape)
@@ -31,6 +31,9 @@ def randomise(model: keras.Model, seed: int) -> keras.Model:
             variable.assign(value)
         elif name == "moving_variance":
             variable.assign(rng.uniform(0.5, 30, shape))
+        elif name == "kernel":
+            spread = np.prod(shape[:-1]) ** -0.5
+            variable.assign(rng.normal(size=shape) * spread)
     return model
 
 

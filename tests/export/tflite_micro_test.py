@@ -28,7 +28,6 @@ from sklearn import datasets
 from export import delegate, fusion, lowering, packing, reference, verification
 from export.op_options import Options
 from export.op_schema import (
-    Conv2DOptions,
     FullyConnectedOptions,
     MaxPool2DOptions,
     PackOptions,
@@ -386,24 +385,13 @@ def test_fully_connected(
     some_builds: None, ternary: bool, packed: bool, size: tuple[int, int]
 ) -> None:
     """The convolution that covers its input; flat inputs have no size."""
-    problem = helpers.make_problem(
-        Conv2DOptions(
-            input_channels=40,
-            output_channels=33,
-            kernel_height=size[0],
-            kernel_width=size[1],
-        ),
-        packed=packed,
-        batch=3,
-        height=size[0],
-        width=size[1],
-    )
+    options = FullyConnectedOptions(input_channels=40, output_channels=33)
+    problem = helpers.make_fully_connected(options, size, packed=packed)
     x, y = problem.input, problem.sums[:, 0, 0]
     if ternary:
         y = packing.pack_activations(problem.states[:, 0, 0])
     if size == (1, 1):
         x = np.ascontiguousarray(x[:, 0, 0])
-    options = FullyConnectedOptions(input_channels=40, output_channels=33)
     data = weighted_model(problem, x, y, ternary=ternary, options=options)
     for build in ("now", "global_types"):
         assert_gives(data, x, y, build)

@@ -32,6 +32,10 @@ def test_normalized_is_exact():
     x = pipeline.normalized(tf.constant(images)).numpy()
     assert x.dtype == np.float32
     np.testing.assert_array_equal(x * 128, images.astype(int) - 128)
+    # What an exported model takes is the same number, as int8.
+    inputs = pipeline.int8_inputs(images)
+    assert inputs.dtype == np.int8
+    np.testing.assert_array_equal(inputs, x * 128)
     assert (x[0], x[128], x[255]) == (-1.0, 0.0, 127 / 128)
 
 

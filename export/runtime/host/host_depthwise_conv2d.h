@@ -34,7 +34,7 @@ typedef struct gxnor_host_depthwise_conv2d {
  * Returns: GXNOR_OK; GXNOR_ERR_SHAPE if gxnor_depthwise_conv2d_get_shape
  *          refuses the parameters, or the padding or the kernel is so large
  *          that gxnor/depthwise_conv2d.h does better. *plan is valid after
- * GXNOR_OK only. */
+ *          GXNOR_OK only. */
 gxnor_status gxnor_host_depthwise_conv2d_plan(
     const gxnor_conv2d_params* params, bool s32_output,
     const gxnor_host_kernels* kernels, gxnor_host_depthwise_conv2d* plan);

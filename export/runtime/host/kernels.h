@@ -13,9 +13,6 @@
 /* Groups of 32 channels that a block of events has at most. */
 #define GXNOR_HOST_MAX_BLOCK 16
 
-/* Planes of sums of GXNOR_MAX_DEPTH products. */
-#define GXNOR_HOST_MAX_EVENT_PLANES 26
-
 /* Positions of a task: some tiles, so that their inputs stay in the cache
  * while a group's weights do. */
 #define GXNOR_HOST_TASK_POSITIONS (8 * GXNOR_HOST_MAX_TILE)

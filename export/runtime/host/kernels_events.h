@@ -14,6 +14,8 @@
  * subtracts what they add. */
 #include <string.h>
 
+#include "gxnor_conv2d_internal.h"
+
 #if !defined(XOR3)
 #define XOR3(a, b, c) ((a) ^ (b) ^ (c))
 #endif
@@ -99,7 +101,7 @@ static KERNEL_TARGET void EVENTS(states)(const gxnor_host_events* events,
   enum { kWords = sizeof(VEC) / sizeof(uint32_t) };
   const int32_t upper_count = events->planes > 4 ? events->planes - 4 : 0;
   const uint32_t* thresholds = events->thresholds;
-  VEC low[4], upper[GXNOR_HOST_MAX_EVENT_PLANES], below[2];
+  VEC low[4], upper[GXNOR_MAX_PLANES], below[2];
   uint32_t states[2][kWords];
   EVENTS(low) sum;
   for (int32_t i = 0; i < 4; ++i)

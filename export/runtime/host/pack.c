@@ -7,20 +7,8 @@
 #include <string.h>
 
 #include "gxnor_conv2d_internal.h"
+#include "gxnor_transpose_internal.h"
 #include "kernels.h"
-
-/* Exchanges bit j of word i and bit i of word j. Blocks of 16, 8, ... 1 bits
- * change places. */
-static void transpose(uint32_t words[32]) {
-  uint32_t mask = 0x0000FFFFu;
-  for (int32_t size = 16; size != 0; size /= 2, mask ^= mask << size) {
-    for (int32_t i = 0; i < 32; i = ((i | size) + 1) & ~size) {
-      const uint32_t differ = (words[i] >> size ^ words[i + size]) & mask;
-      words[i] ^= differ << size;
-      words[i + size] ^= differ;
-    }
-  }
-}
 
 static const uint32_t* group_records(const gxnor_host_conv2d* plan,
                                      const uint32_t* weights, int32_t group) {
@@ -39,8 +27,8 @@ static void pack_t2_word(const uint32_t* records, int32_t channels,
     gates[i] = ~records[2 * i + 1];
     signs[i] = gates[i] & ~records[2 * i];
   }
-  transpose(gates);
-  transpose(signs);
+  gxnor_transpose(gates);
+  gxnor_transpose(signs);
 }
 
 static void pack_t2_group(const gxnor_host_conv2d* plan,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sizes that the plans have in common. */
+/* Sizes that the plans, and the memory for them, have in common. */
 #ifndef GXNOR_HOST_SIZES_H_
 #define GXNOR_HOST_SIZES_H_
 

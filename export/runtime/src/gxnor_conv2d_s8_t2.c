@@ -6,8 +6,8 @@
 static void compare(const gxnor_conv2d_call* call,
                     const gxnor_conv2d_position* position, uint32_t pair[2]) {
   const int32_t first = position->group * GXNOR_LANES;
-  const int32_t left = call->params->output_channels - first;
-  const int32_t lanes = left < GXNOR_LANES ? left : GXNOR_LANES;
+  const int32_t lanes =
+      gxnor_least(call->params->output_channels - first, GXNOR_LANES);
   const int32_t* threshold = call->thresholds;
   int32_t sums[GXNOR_LANES];
   threshold += 2 * (size_t)first;

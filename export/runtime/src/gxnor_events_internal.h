@@ -77,9 +77,9 @@ void gxnor_events_take(const gxnor_conv2d_call* call,
                        const gxnor_row_events* row, int32_t position,
                        gxnor_position_events* events);
 
-/* Sums the records of a position and a group. `records` is
- * where a record of the number 0 would be. Bit l of planes[i] is bit i of the
- * two's complement sum of lane l, i < plane_count. */
+/* Sums the records of a position and a group. `records` is where a record of
+ * the number 0 would be. Bit l of planes[i] is bit i of the two's complement
+ * sum of lane l, i < plane_count. */
 void gxnor_events_sum(const uint32_t* records,
                       const gxnor_position_events* events, int32_t plane_count,
                       uint32_t planes[GXNOR_MAX_PLANES]);

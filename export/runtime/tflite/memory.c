@@ -6,13 +6,14 @@
 #include <stdlib.h>
 
 #include "host_conv2d.h"
+#include "sizes.h"
 
 static _Atomic size_t totals[GXNOR_MEMORY_KINDS];
 
 bool gxnor_memory_resize(gxnor_memory* memory, size_t size) {
   const size_t unit = GXNOR_HOST_ALIGNMENT;
   const bool too_large = size > PTRDIFF_MAX - unit;
-  size = too_large ? 0 : (size + unit - 1) / unit * unit;
+  size = too_large ? 0 : gxnor_host_round_up(size, unit);
   if (size != memory->size) {
     free(memory->data);
     atomic_fetch_sub(&totals[memory->kind], memory->size);

@@ -17,9 +17,8 @@
 //
 // Prepare checks what a file says, but for one thing: TFLM does not tell how
 // many bytes of a constant are in the file. Verify files that may be damaged.
-// What Prepare refuses it reports with MicroPrintf;
-// TFLM's macro TF_LITE_STRIP_ERROR_STRINGS, set for all these files, drops the
-// texts, 4 KB.
+// What Prepare refuses it reports with MicroPrintf; TFLM's macro
+// TF_LITE_STRIP_ERROR_STRINGS, set for all these files, drops the texts, 4 KB.
 // Each op keeps about 110 bytes in the arena. Convolutions and fully connected
 // ops also ask for scratch memory, which all ops share; where it does not fit,
 // compile gxnor_ops.cc with -DGXNOR_OPS_MAX_SCRATCH_BYTES=2048, say: results

@@ -333,7 +333,7 @@ def test_unknown_sizes_need_inputs():
         summary(model, print_fn=None)
     x = np.ones((1, 5, 4, 2), np.float32)
     assert summary(model, x, print_fn=None).macs == 12 * 4 * 2 * 3
-    with pytest.raises(ValueError, match="at least one sample"):
+    with pytest.raises(ValueError, match="`inputs` must hold at least one"):
         summary(model, x[:0], print_fn=None)
 
 

@@ -99,7 +99,7 @@ class TestConv2DChannelsFirst(ExampleConformance):
 @pytest.mark.parametrize(
     ("kwargs", "text"),
     [
-        ({"filters": 0}, "`filters` must be a positive"),
+        ({"filters": 0}, "`filters` must be an integer >= 1"),
         ({"kernel_size": 0}, "`kernel_size` must be.*kernel_size=0"),
         ({"kernel_size": (3, 3, 3)}, "kernel_size=\\(3, 3, 3\\)"),
         ({"strides": -1}, "`strides` must be"),

@@ -94,7 +94,7 @@ def test_spread():
 @pytest.mark.parametrize(
     ("kwargs", "text"),
     [
-        ({"filters": 0}, "`filters` must be a positive"),
+        ({"filters": 0}, "`filters` must be an integer >= 1"),
         ({"kernel_size": (3, 0)}, "`kernel_size` must be"),
         ({"padding": "causal"}, "padding='causal'"),
         ({"strides": 2, "dilation_rate": 2}, "do not go together"),

@@ -32,7 +32,7 @@ class TestDenseOnPositions(ExampleConformance):
 
 @pytest.mark.parametrize("units", [0, -1, 2.5, "3"])
 def test_units(units):
-    with pytest.raises(ValueError, match="`units` must be a positive"):
+    with pytest.raises(ValueError, match="`units` must be an integer >= 1"):
         DiscreteDense(units)
 
 

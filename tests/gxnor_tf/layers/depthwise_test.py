@@ -97,7 +97,7 @@ def test_unequal_strides_in_the_layer(padding):
 @pytest.mark.parametrize(
     ("kwargs", "text"),
     [
-        ({"depth_multiplier": 0}, "`depth_multiplier` must be a positive"),
+        ({"depth_multiplier": 0}, "`depth_multiplier` must be an integer >= 1"),
         ({"kernel_size": (3, 0)}, "`kernel_size` must be"),
         ({"padding": "causal"}, "padding='causal'"),
         ({"data_format": 1}, "data_format=1"),

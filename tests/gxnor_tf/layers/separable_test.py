@@ -76,8 +76,8 @@ def test_the_unit_of_both_kernels_multiplies():
 @pytest.mark.parametrize(
     ("kwargs", "text"),
     [
-        ({"filters": 0}, "`filters` must be a positive"),
-        ({"depth_multiplier": 0}, "`depth_multiplier` must be a positive"),
+        ({"filters": 0}, "`filters` must be an integer >= 1"),
+        ({"depth_multiplier": 0}, "`depth_multiplier` must be an integer >= 1"),
         ({"kernel_size": (3, 0)}, "`kernel_size` must be"),
         ({"padding": "causal"}, "padding='causal'"),
     ],
