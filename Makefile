@@ -5,6 +5,7 @@
 # make test-aarch64   native tests on an emulated 64-bit Arm
 # make mcu-test       the kernels on emulated microcontrollers, see below
 # make mcu-budgets    records what mcu-test lets no count exceed by much
+# make fuzz   hostile files, FUZZ_SECONDS=60 in all; findings in out/fuzz
 # make lint   formatters, linters and type checker, changing nothing
 # make venv   the virtual environment that all of these use
 #
@@ -18,6 +19,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 STAMP := $(VENV)/installed
 DEV_STAMP := $(VENV)/installed-dev
+FUZZ_STAMP := $(VENV)/installed-fuzz
 
 # The install is editable: only a change of the native code needs another one,
 # and a new module, which changes its folder.
@@ -71,6 +73,13 @@ PATH="$(BIN):$$PATH" ctest --test-dir $(1) --output-on-failure \
 	--no-tests=error
 endef
 
+# Needs Clang with libFuzzer, and says which Debian packages have it.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: $(FUZZ_STAMP)
+	PATH="$(BIN):$$PATH" $(BIN)/python -m tests.fuzz \
+		--seconds=$(FUZZ_SECONDS) --folder=out/fuzz
+
 .PHONY: lint
 lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
@@ -89,4 +98,8 @@ $(STAMP): pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(PYTHON_FOLDERS)
 
 $(DEV_STAMP): $(STAMP)
 	$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(FUZZ_STAMP): $(STAMP)
+	$(PIP) install --editable '.[fuzz]'
 	@touch $@

@@ -65,6 +65,29 @@ def models() -> Iterator[keras.Model]:
     )
 
 
+def small_models() -> Iterator[keras.Model]:
+    """Nets of a few weights: Keras takes long to make one."""
+    layers = keras.layers
+    first = keras.Sequential(
+        [
+            keras.Input((2, 2, 1)),
+            gxnor_tf.DiscreteConv2D(2, 1),
+            layers.BatchNormalization(),
+            gxnor_tf.DiscreteActivation(),
+            layers.Flatten(),
+            gxnor_tf.DiscreteDense(2),
+        ]
+    )
+    x = inputs = keras.Input((4, 3))
+    x = gxnor_tf.DiscreteConv1D(
+        2, 2, weight_space=gxnor_tf.DiscreteSpace(0), use_bias=True
+    )(x)
+    x = layers.MaxPooling1D(2)(gxnor_tf.DiscreteActivation()(x))
+    second = keras.Model(inputs, gxnor_tf.DiscreteDense(1)(layers.Flatten()(x)))
+    for seed, model in enumerate((first, second)):
+        yield nets.randomise(model, seed)
+
+
 def tflite_files() -> Iterator[bytes]:
     """The models, exported both ways."""
     for model in models():
@@ -111,14 +134,14 @@ def kernels_inputs() -> Iterator[bytes]:
 
 
 def keras_files() -> Iterator[bytes]:
-    """The models as `.keras` files."""
-    for model in models():
+    """The small models as `.keras` files."""
+    for model in small_models():
         yield _saved(model, "seed.keras", keras.saving.save_model)
 
 
 def packed_files() -> Iterator[bytes]:
-    """The models as `save_packed` writes them, with an optimizer, too."""
-    for model in models():
+    """The small models as `save_packed` writes them, with an optimizer, too."""
+    for model in small_models():
         model.compile(gxnor_tf.DiscreteStateTransition(), "mse")
         yield _saved(model, "seed.packed", gxnor_tf.save_packed)
 
