@@ -15,6 +15,7 @@
 #include "fuzz_bytes.h"
 #include "host_conv2d.h"
 #include "memory.h"
+#include "options_writer.h"
 #include "tflite_abi.h"
 
 enum { kMostTensors = 12, kMostNodes = 6, kMostRank = 5, kMostIndices = 4 };
@@ -143,12 +144,12 @@ static TfLiteStatus resize(TfLiteContext* context, TfLiteTensor* tensor,
 
 /* ---- The model ---- */
 
-/* type, flags, zero point, rank, sizes; of a constant its size and data, which
- * may be misaligned by as much as the flags say. */
+/* type, flags, zero point, rank, sizes; of a constant its size, how many bytes
+ * it lacks, and its data, misaligned by as much as the flags say. */
 static bool take_tensor(fuzz_bytes* bytes, TfLiteTensor* tensor,
                         uint8_t** constant) {
   uint8_t flags;
-  size_t rank, size, misaligned;
+  size_t rank, size, missing, misaligned;
   memset(tensor, 0, sizeof *tensor);
   tensor->type = take_byte(bytes) % 16;
   flags = take_byte(bytes);
@@ -157,7 +158,7 @@ static bool take_tensor(fuzz_bytes* bytes, TfLiteTensor* tensor,
   tensor->dims = new_block(sizeof *tensor->dims + rank * sizeof(int32_t));
   tensor->dims->size = (int32_t)rank;
   for (size_t i = 0; i < rank; ++i) {
-    tensor->dims->data[i] = (int32_t)take_number(bytes, 4);
+    tensor->dims->data[i] = take_coded(bytes);
   }
   tensor->name = (flags & 8) != 0 ? NULL : "name\xff";
   if ((flags & 4) == 0) {
@@ -166,14 +167,15 @@ static bool take_tensor(fuzz_bytes* bytes, TfLiteTensor* tensor,
   }
   tensor->allocation_type = kTfLiteMmapRo;
   size = take_number(bytes, 2);
+  missing = take_byte(bytes);
   misaligned = flags & 3;
   if (size > bytes->left) size = bytes->left;
-  *constant = new_block(size + misaligned);
-  memcpy(*constant + misaligned, bytes->next, size);
+  tensor->bytes = missing > size ? 0 : size - missing;
+  *constant = new_block(tensor->bytes + misaligned);
+  memcpy(*constant + misaligned, bytes->next, tensor->bytes);
   bytes->next += size;
   bytes->left -= size;
   tensor->data = *constant + misaligned;
-  tensor->bytes = size;
   return true;
 }
 
@@ -197,7 +199,44 @@ static bool overlap(const int_array* a, const int_array* b) {
   return false;
 }
 
-/* op, inputs, outputs, options. */
+/* The options of an op by name, in alphabetical order. */
+static const char* const kWindowNames[] = {
+    "channels",          "dilation_height", "dilation_width",
+    "kernel_height",     "kernel_width",    "pad_bottom",
+    "pad_left",          "pad_right",       "pad_top",
+    "pool_height",       "pool_pad_bottom", "pool_pad_left",
+    "pool_pad_right",    "pool_pad_top",    "pool_stride_height",
+    "pool_stride_width", "pool_width",      "stride_height",
+    "stride_width",      "version",
+};
+static const char* const kPoolNames[] = {
+    "channels",    "pad_bottom", "pad_left",      "pad_right",    "pad_top",
+    "pool_height", "pool_width", "stride_height", "stride_width", "version",
+};
+static const char* const kFlatNames[] = {"input_channels", "output_channels",
+                                         "version"};
+static const char* const kPackNames[] = {"channels", "version"};
+
+/* Writes options of the numbers that follow. */
+static void take_options(fuzz_bytes* bytes, uint8_t op, writer* options) {
+  static const struct {
+    const char* const* names;
+    size_t count;
+  } kOps[] = {
+      {NULL, kConv2dEntryCount}, {kFlatNames, 3}, {kWindowNames, 20},
+      {kPoolNames, 10},          {kPackNames, 2}, {kPackNames, 2},
+  };
+  entry entries[kMaxOptions];
+  const size_t count = kOps[op].count;
+  for (size_t i = 0; i < count; ++i) {
+    entries[i].key =
+        kOps[op].names == NULL ? kConv2dEntries[i].key : kOps[op].names[i];
+    entries[i].value = take_coded(bytes);
+  }
+  write_map(options, entries, count, 4);
+}
+
+/* op, inputs, outputs; options as a flexbuffer, or as numbers. */
 static bool take_node(fuzz_bytes* bytes, size_t tensors, model_node* n) {
   static const char* const kNames[] = {
       "GxnorConv2D",
@@ -209,15 +248,24 @@ static bool take_node(fuzz_bytes* bytes, size_t tensors, model_node* n) {
       "Gxnor\x80",
       "Other",
   };
+  const uint8_t op = take_byte(bytes) % 8;
   size_t size;
-  n->registration.custom_name = kNames[take_byte(bytes) % 8];
+  n->registration.custom_name = kNames[op];
   n->registration.builtin_code = kTfLiteBuiltinCustom;
   take_indices(bytes, tensors, &n->inputs);
   take_indices(bytes, tensors, &n->outputs);
   n->node.inputs = (TfLiteIntArray*)(void*)&n->inputs;
   n->node.outputs = (TfLiteIntArray*)(void*)&n->outputs;
-  size = take_number(bytes, 2);
-  n->options = take_block(bytes, &size);
+  if (take_byte(bytes) % 4 == 0 && op < 6) {
+    writer written;
+    take_options(bytes, op, &written);
+    size = written.size;
+    n->options = new_block(size);
+    memcpy(n->options, written.bytes, size);
+  } else {
+    size = take_number(bytes, 2);
+    n->options = take_block(bytes, &size);
+  }
   n->node.custom_initial_data = n->options;
   n->node.custom_initial_data_size = (int32_t)size;
   return !overlap(&n->inputs, &n->outputs);

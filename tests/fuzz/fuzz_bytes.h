@@ -39,6 +39,12 @@ static inline uint8_t take_byte(fuzz_bytes* bytes) {
   return (uint8_t)take_number(bytes, 1);
 }
 
+/* Takes a number that is mostly small: one byte, or after 251 four more. */
+static inline int32_t take_coded(fuzz_bytes* bytes) {
+  const uint8_t byte = take_byte(bytes);
+  return byte < 251 ? byte : (int32_t)take_number(bytes, 4);
+}
+
 /* Memory of exactly so many bytes, so that a sanitizer sees each access
  * beyond; of one byte for none, which nobody may touch either. */
 static inline void* new_block(size_t size) {

@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from flatbuffers import flexbuffers
 
 import gxnor_tf
 from export import conversion, op_schema
@@ -103,6 +104,8 @@ def delegate_inputs() -> Iterator[bytes]:
             for i in range(len(nodes)):
                 yield _delegate_input(kernels, tensors, nodes[i : i + 1])
                 yield _delegate_input(kernels, tensors, nodes[i : i + 2])
+        for node in nodes:
+            yield _delegate_input(0, tensors, [node], flexbuffer=True)
 
 
 def options_inputs() -> Iterator[bytes]:
@@ -201,14 +204,12 @@ class _Tensor:
 
     def to_bytes(self) -> bytes:
         """As `take_tensor` of delegate_fuzz.c reads it."""
-        written = struct.pack(
-            f"<BBBB{len(self.shape)}i",
-            *(self.kind, 0 if self.data is None else 4, 0, len(self.shape)),
-            *self.shape,
-        )
+        flags = 0 if self.data is None else 4
+        written = bytes([self.kind, flags, 0, len(self.shape)])
+        written += b"".join(map(_coded, self.shape))
         if self.data is None:
             return written
-        return written + struct.pack("<H", len(self.data)) + self.data
+        return written + struct.pack("<HB", len(self.data), 0) + self.data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,24 +221,36 @@ class _Node:
     outputs: tuple[int, ...]
     options: bytes
 
-    def to_bytes(self, places: list[int]) -> bytes:
+    def to_bytes(self, places: list[int], flexbuffer: bool) -> bytes:
         """As `take_node` of delegate_fuzz.c reads it.
 
         Args:
             places: The tensors of the file in their new order.
+            flexbuffer: Whether to write the options as they are, or in the
+                short form, which more changes leave in order.
         """
 
         def indices(tensors: tuple[int, ...]) -> bytes:
             new = [-1 if t < 0 else places.index(t) for t in tensors]
             return struct.pack(f"<B{len(new)}b", len(new), *new)
 
+        values = flexbuffers.Loads(self.options)
+        options = b"\0" + b"".join(_coded(values[k]) for k in sorted(values))
+        if flexbuffer:
+            options = struct.pack("<BH", 1, len(self.options)) + self.options
         return (
             bytes([OPS.index(self.op)])
             + indices(self.inputs)
             + indices(self.outputs)
-            + struct.pack("<H", len(self.options))
-            + self.options
+            + options
         )
+
+
+def _coded(number: int) -> bytes:
+    """As `take_coded` of fuzz_bytes.h reads it."""
+    if 0 <= number < 251:
+        return bytes([number])
+    return b"\xff" + struct.pack("<I", number & 0xFFFFFFFF)
 
 
 def _read(data: bytes) -> tuple[list[_Tensor], list[_Node]]:
@@ -273,7 +286,10 @@ def _read(data: bytes) -> tuple[list[_Tensor], list[_Node]]:
 
 
 def _delegate_input(
-    kernels: int, tensors: list[_Tensor], nodes: list[_Node]
+    kernels: int,
+    tensors: list[_Tensor],
+    nodes: list[_Node],
+    flexbuffer: bool = False,
 ) -> bytes:
     """A model of some nodes as delegate_fuzz.c reads it."""
     used = [t for n in nodes for t in (*n.inputs, *n.outputs) if t >= 0]
@@ -281,7 +297,7 @@ def _delegate_input(
     return (
         bytes([kernels, 1, 2, len(places), len(nodes)])
         + b"".join(tensors[place].to_bytes() for place in places)
-        + b"".join(node.to_bytes(places) for node in nodes)
+        + b"".join(node.to_bytes(places, flexbuffer) for node in nodes)
         + b"\x01\x80\x00\xff"
     )
 
