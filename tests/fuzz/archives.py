@@ -66,7 +66,10 @@ def change(data: bytes, seed: int, mutate: Mutate, repair: Any = None) -> bytes:
     if name.endswith(".json") and chance.random() < 0.9:
         members[name] = _change_json(members[name], chance, mutate)
     else:
-        members[name] = mutate(members[name])
+        old, new = members[name], mutate(members[name])
+        if chance.random() < 0.7:  # Another length is seen at once.
+            new = (new + old[len(new) :])[: len(old)]
+        members[name] = new
     if repair is not None and chance.random() < 0.95:
         repair(members)
     return write(members)
