@@ -9,6 +9,7 @@
 # make docs-test      what tests find in these pages
 # make crash-test     kills and resumes training runs, 50 times
 # make soak           runs the delegate 100,000 times, and looks for leaks
+# make fuzz   hostile files, FUZZ_SECONDS=60 in all; findings in out/fuzz
 # make lint   formatters, linters and type checker, changing nothing
 # make venv   the virtual environment that all of these use, of the releases in
 #             requirements.lock.txt, whose checksums are verified
@@ -116,6 +117,12 @@ docs: $(STAMP)
 .PHONY: docs-test
 docs-test: docs
 	CI=true $(BIN)/python -m pytest --durations=5 -m docs tests/docs
+# Needs Clang with libFuzzer, and says which Debian packages have it.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: $(STAMP)
+	PATH="$(BIN):$$PATH" $(BIN)/python -m tests.fuzz \
+		--seconds=$(FUZZ_SECONDS) --folder=out/fuzz
 
 .PHONY: lint
 lint: $(STAMP)

@@ -84,7 +84,7 @@ def read_npy(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     try:
         array = np.lib.format.open_memmap(path, mode="r")
         return np.array(array, np.float32)
-    except (ValueError, TypeError, OSError, EOFError) as error:
+    except Exception as error:  # NumPy's parsers have many of their own.
         raise ValueError(
             f"`{path}` holds no array of numbers; it may be damaged. Write it "
             f"with `np.save`. ({error})"

@@ -20,7 +20,7 @@ from .op_schema import (
     DepthwiseConv2DOptions,
     FullyConnectedOptions,
 )
-from .tflite_reader import TfliteReader, item, sequence, shape, text, zero_point
+from .tflite_reader import Operator, Tensor, TfliteReader
 
 _WeightOptions = Conv2DOptions | DepthwiseConv2DOptions | FullyConnectedOptions
 
@@ -41,6 +41,8 @@ _PACKED_BITS = 2
 _MAX_LEVELS = 17
 """Up to so many different weights are counted each for itself."""
 _INTERVALS = 16
+_MOST_NAME = 48
+"""Characters of an operator's name that a terminal gets."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,16 +217,15 @@ def constant_bytes(data: bytes) -> dict[str, int]:
     reader = TfliteReader(data)
     sizes: dict[str, int] = {}
     seen = set()
-    for tensor in reader.graphs[0].tensors:
+    for tensor in reader.tensors():
         constant = reader.constant(tensor)
         if constant is None:
             continue
-        scales = getattr(tensor.quantization, "scale", None)
-        size = 0 if scales is None else 12 * len(scales)
+        size = 12 * tensor.scales
         if tensor.buffer not in seen:
             seen.add(tensor.buffer)
             size += len(constant)
-        sizes[tensor.name.decode()] = size
+        sizes[tensor.name] = size
     return sizes
 
 
@@ -235,17 +236,18 @@ def format_rows(rows: list[OpRow], file_bytes: int) -> str:
         rows: What `inspect` gave.
         file_bytes: Size of the file.
     """
-    op_width = max(len(text) for text in ["total", *(r.op for r in rows)])
+    names = [row.op[:_MOST_NAME] for row in rows]
+    op_width = max(map(len, ["total", *names]))
     lines = [
         f"{'op':<{op_width}}  {'output shape':<16}  {'bytes':>9}  "
         f"{'MACs':>11}  {'zero weights':>12}"
     ]
-    for row in rows:
+    for name, row in zip(names, rows, strict=True):
         zeros = "" if row.zero_share is None else f"{row.zero_share:.1%}"
         macs = f"{row.macs:,}" if row.macs else ""
         shape = "x".join(map(str, row.output_shape))
         lines.append(
-            f"{row.op:<{op_width}}  {shape:<16}  {row.constant_bytes:>9,}  "
+            f"{name:<{op_width}}  {shape:<16}  {row.constant_bytes:>9,}  "
             f"{macs:>11}  {zeros:>12}"
         )
     total_bytes = sum(row.constant_bytes for row in rows)
@@ -265,27 +267,31 @@ def format_rows(rows: list[OpRow], file_bytes: int) -> str:
 class _Operands:
     """The tensors that an operator reads, by what they are to it."""
 
-    x: Any
-    weights: Any
-    offsets: Any
-    others: tuple[Any, ...]
+    x: Tensor | None
+    weights: Tensor | None
+    offsets: Tensor | None
+    others: tuple[Tensor, ...]
 
-    def kinds(self) -> list[tuple[str, Any]]:
+    def kinds(self) -> list[tuple[str, Tensor]]:
         """Each tensor with its kind."""
         named = [("weight", self.weights), ("offset", self.offsets)]
         others = [("other", tensor) for tensor in (self.x, *self.others)]
-        return [pair for pair in named + others if pair[1] is not None]
+        return [
+            (kind, tensor)
+            for kind, tensor in named + others
+            if tensor is not None
+        ]
 
 
 def _contents(reader: TfliteReader, file_bytes: int) -> Contents:
     rows = []
     kinds: dict[int, str] = {}
-    for graph in reader.graphs:
-        for op in sequence(graph.operators):
-            operands = _operands(_kind(reader, op), graph, op)
-            rows.append(_row(reader, graph, op, operands))
-            for kind, tensor in operands.kinds():
-                kinds.setdefault(tensor.buffer, kind)
+    weights = _WeightsReader(reader)
+    for op in reader.operators():
+        operands = _operands(op)
+        rows.append(_row(reader, weights, op, operands))
+        for kind, tensor in operands.kinds():
+            kinds.setdefault(tensor.buffer, kind)
     sizes = {"weight": 0, "offset": 0, "other": 0}
     for index, size in enumerate(reader.buffer_sizes()):
         sizes[kinds.get(index, "other")] += size
@@ -305,39 +311,32 @@ def _contents(reader: TfliteReader, file_bytes: int) -> Contents:
     )
 
 
-def _kind(reader: TfliteReader, op: Any) -> str:
+def _kind(op: Operator) -> str:
     """The name of an operator that this module knows, or an empty one."""
-    name = reader.op_name(op)
-    known = _CUSTOM_OPTIONS if reader.is_custom(op) else _BUILTIN_ROLES
-    return name if name in known else ""
+    known = _CUSTOM_OPTIONS if op.is_custom else _BUILTIN_ROLES
+    return op.name if op.name in known else ""
 
 
-def _operands(kind: str, graph: Any, op: Any) -> _Operands:
-    tensors = [
-        None if index < 0 else item(graph.tensors, index)
-        for index in sequence(op.inputs)
-    ]
+def _operands(op: Operator) -> _Operands:
+    kind = _kind(op)
     if kind in _CUSTOM_OPTIONS:
         roles = (0, 1, 2)
     else:  # Of an op without weights the first operand is its input.
         roles = _BUILTIN_ROLES.get(kind, (0, -1, -1))
-    named = dict(zip(roles, ("x", "weights", "offsets"), strict=True))
-    operands: dict[str, Any] = {"x": None, "weights": None, "offsets": None}
-    others = []
-    for index, tensor in enumerate(tensors):
-        if index in named:
-            operands[named[index]] = tensor
-        elif tensor is not None:
-            others.append(tensor)
-    return _Operands(**operands, others=tuple(others))
+    named = dict(enumerate(op.inputs))
+    x, weights, offsets = (named.pop(role, None) for role in roles)
+    others = tuple(tensor for tensor in named.values() if tensor is not None)
+    return _Operands(x, weights, offsets, others)
 
 
 def _row(
-    reader: TfliteReader, graph: Any, op: Any, operands: _Operands
+    reader: TfliteReader,
+    weights: "_WeightsReader",
+    op: Operator,
+    operands: _Operands,
 ) -> OpRow:
-    kind = _kind(reader, op)
-    outputs = [item(graph.tensors, i) for i in sequence(op.outputs)]
-    output_shape = shape(outputs[0]) if outputs else ()
+    kind = _kind(op)
+    output_shape = op.outputs[0].shape if op.outputs else ()
     options = None
     if kind in _CUSTOM_OPTIONS:
         if operands.x is None or operands.weights is None:
@@ -345,40 +344,58 @@ def _row(
                 f"The `.tflite` file is damaged: {kind} has no input or no "
                 "weights."
             )
-        options = _CUSTOM_OPTIONS[kind].from_bytes(
-            bytes(bytearray(op.customOptions))
-        )
+        options = _CUSTOM_OPTIONS[kind].from_bytes(op.options)
     sizes = {"weight": 0, "offset": 0, "other": 0}
     for use, tensor in operands.kinds():
         constant = reader.constant(tensor)
         sizes[use] += 0 if constant is None else len(constant)
     return OpRow(
-        op=reader.op_name(op),
-        is_custom=reader.is_custom(op),
-        name=text(outputs[0].name) if outputs else "",
-        input_shape=() if operands.x is None else shape(operands.x),
+        op=op.name,
+        is_custom=op.is_custom,
+        name=op.outputs[0].name if op.outputs else "",
+        input_shape=() if operands.x is None else operands.x.shape,
         output_shape=output_shape,
         constant_bytes=sum(sizes.values()),
         weight_bytes=sizes["weight"],
         offset_bytes=sizes["offset"],
         macs=_macs(kind, options, operands, output_shape),
-        weights=_weights(reader, options, operands.weights),
+        weights=weights.read(options, operands.weights),
         offsets=_offsets(reader, options, operands),
     )
 
 
+class _WeightsReader:
+    """Looks at weights once, however many operators share them."""
+
+    def __init__(self, reader: TfliteReader) -> None:
+        self._reader = reader
+        self._known: dict[
+            tuple[_WeightOptions | None, Tensor], Weights | None
+        ] = {}
+
+    def read(
+        self, options: _WeightOptions | None, tensor: Tensor | None
+    ) -> Weights | None:
+        if tensor is None:
+            return None
+        key = (options, tensor)
+        if key not in self._known:
+            self._known[key] = _weights(self._reader, options, tensor)
+        return self._known[key]
+
+
 def _weights(
-    reader: TfliteReader, options: _WeightOptions | None, tensor: Any
+    reader: TfliteReader, options: _WeightOptions | None, tensor: Tensor
 ) -> Weights | None:
-    values = None if tensor is None else reader.values(tensor)
+    values = reader.values(tensor)
     if values is None or not values.size:
         return None
     if options is not None:
         values, bits = _unpacked(options, values), _PACKED_BITS
     else:
-        bits, zero = reader.bits(tensor), zero_point(tensor)
-        if zero and np.issubdtype(values.dtype, np.integer):
-            values = values.astype(np.int64) - zero
+        bits = reader.bits(tensor)
+        if tensor.zero_point and np.issubdtype(values.dtype, np.integer):
+            values = values.astype(np.int64) - tensor.zero_point
     return Weights(
         count=values.size,
         zeros=values.size - int(np.count_nonzero(values)),
@@ -390,17 +407,17 @@ def _weights(
 def _offsets(
     reader: TfliteReader, options: _WeightOptions | None, operands: _Operands
 ) -> Offsets | None:
-    tensor = operands.offsets
+    x, weights, tensor = operands.x, operands.weights, operands.offsets
     values = None if tensor is None else reader.values(tensor)
     if values is None or not values.size:
         return None
     # Those for packed inputs are cut into their bits.
-    if options is not None and reader.type_name(operands.x) == "INT32":
+    if options is not None and x and weights and x.type == "INT32":
         values = np.stack(
             packing.unpack_thresholds(
                 values.astype(np.int32),
                 _output_channels(options),
-                shape(operands.weights)[1] - 1,
+                weights.shape[1] - 1,
             )
         )
     return Offsets(values.size, values.min().item(), values.max().item())
@@ -458,15 +475,16 @@ def _macs(
     output_shape: tuple[int, ...],
 ) -> int:
     """Products of one sample, for an output of a shape with the batch."""
-    if operands.x is None or operands.weights is None:
+    x, weights = operands.x, operands.weights
+    if x is None or weights is None:
         return 0
     if isinstance(options, FullyConnectedOptions):
-        return (shape(operands.weights)[1] - 1) * options.output_channels
+        return (weights.shape[1] - 1) * options.output_channels
     if options is not None:
-        height, width = shape(operands.x)[1:3]
+        height, width = x.shape[1:3]
         positions = math.prod(options.conv_size(height, width))
         return positions * options.depth * options.result_channels
     # Every weight is used once at each position of the output, that of a
     # transposed convolution at each of the input.
-    at = shape(operands.x) if kind == "TRANSPOSE_CONV" else output_shape
-    return math.prod(shape(operands.weights)) * math.prod(at[1:-1])
+    at = x.shape if kind == "TRANSPOSE_CONV" else output_shape
+    return math.prod(weights.shape) * math.prod(at[1:-1])

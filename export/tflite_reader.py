@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the tensors and operators of any `.tflite` file.
 
-A damaged file gives an exception, mostly a ValueError, never a crash: the
-reader is the one in Python, since LiteRT's own trusts what it reads.
+A damaged file gives an exception, mostly a ValueError, never a crash: LiteRT's
+own reader trusts what it reads. Nor does it give a hang: the schema's own
+objects would unpack a whole file at once, and in a damaged one lists can share
+their elements, which are lists, too; 1300 bytes would make millions of objects.
+So only what is asked for is read, and only so much altogether.
 """
 
+import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -35,16 +39,62 @@ _TYPES = {
     "UINT32": "<u4",
 }
 
+_MOST_READS = 256
+"""How often a file's bytes are read on average, as shared ones."""
+_MOST_AXES = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A tensor of a file.
+
+    Attributes:
+        name: Its name, fit to be shown.
+        type: Name of its type.
+        shape: Its shape, as it is stored.
+        scales: Number of its scales.
+        zero_point: The zero point if it has one for all its values, else 0.
+        is_sparse: Whether its values are stored sparsely.
+        buffer: Number of the buffer that has its bytes.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    scales: int
+    zero_point: int
+    is_sparse: bool
+    buffer: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """An operator of a file.
+
+    Attributes:
+        name: Its name, a custom one's own, fit to be shown.
+        is_custom: Whether it is a custom one.
+        options: Options of a custom one.
+        inputs: The tensors that it reads, None for those that are left out.
+        outputs: The tensors that it writes.
+    """
+
+    name: str
+    is_custom: bool
+    options: bytes
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+
 
 class TfliteReader:
-    """A file as objects of the schema.
+    """Reads a file part by part.
 
     Args:
         data: Its content.
 
     Raises:
         ValueError: If it is no `.tflite` file, or cut off.
-        Exception: Of any kind, if it is damaged.
+        Exception: Of any kind, here and in the methods, if it is damaged.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -56,12 +106,11 @@ class TfliteReader:
             )
         schema = load_schema()
         self._data = np.frombuffer(data, np.uint8)
+        self._left = _MOST_READS * len(data)
         self._ops = _names(schema.BuiltinOperator)
         self._types = _names(schema.TensorType)
-        self._model = schema.ModelT.InitFromObj(
-            schema.Model.GetRootAsModel(data, 0)
-        )
-        self.graphs: list[Any] = sequence(self._model.subgraphs)
+        self._model = schema.Model.GetRootAsModel(data, 0)
+        self._tensors: dict[tuple[int, int], Tensor] = {}
         ours = self.description.startswith(WRITER)
         if ours and len(data) % BUFFER_ALIGNMENT:
             raise ValueError(
@@ -73,54 +122,52 @@ class TfliteReader:
     @property
     def description(self) -> str:
         """What the file says of itself."""
-        return text(self._model.description)
+        return self._text(self._model.Description())
 
     @property
     def runtime(self) -> str:
         """The first version of TensorFlow Lite that is said to run it."""
-        for entry in sequence(self._model.metadata):
-            if entry.name == b"min_runtime_version":
-                return text(self._buffer(entry.buffer).tobytes().rstrip(b"\0"))
+        count = self._model.MetadataLength()
+        for index in range(count):
+            entry = _element(self._model.Metadata, count, index)
+            if self._text(entry.Name()) == "min_runtime_version":
+                stored = self._buffer(entry.Buffer()).tobytes()
+                return self._text(stored.rstrip(b"\0"))
         return ""
 
-    def op_name(self, op: Any) -> str:
-        """The name of an operator, a custom one's own."""
-        code = item(self._model.operatorCodes, op.opcodeIndex)
-        if self.is_custom(op):
-            return text(code.customCode)
-        # Files of before 2020 have the number in the field that is 0 now.
-        number = max(code.builtinCode, code.deprecatedBuiltinCode)
-        return self._ops.get(number, f"BUILTIN_{number}")
+    def operators(self) -> Iterator[Operator]:
+        """Reads the operators in order, those of further subgraphs behind."""
+        for number in range(self._model.SubgraphsLength()):
+            graph = self._graph(number)
+            count = graph.OperatorsLength()
+            for index in range(count):
+                op = _element(graph.Operators, count, index)
+                yield self._operator(number, op)
 
-    def is_custom(self, op: Any) -> bool:
-        """Whether an operator is a custom one."""
-        code = item(self._model.operatorCodes, op.opcodeIndex)
-        return code.customCode is not None
-
-    def type_name(self, tensor: Any) -> str:
-        """The name of a tensor's type."""
-        return self._types.get(tensor.type, f"TYPE_{tensor.type}")
+    def tensors(self) -> Iterator[Tensor]:
+        """Reads the tensors of the first subgraph in order."""
+        for index in range(self._graph(0).TensorsLength()):
+            yield self._tensor(0, index)
 
     def buffer_sizes(self) -> list[int]:
         """Bytes of every buffer, in order."""
         return [
-            len(self._buffer(i))
-            for i in range(len(sequence(self._model.buffers)))
+            len(self._buffer(index))
+            for index in range(self._model.BuffersLength())
         ]
 
-    def constant(self, tensor: Any) -> npt.NDArray[np.uint8] | None:
+    def constant(self, tensor: Tensor) -> npt.NDArray[np.uint8] | None:
         """The bytes of a tensor, None if it is not constant."""
         data = self._buffer(tensor.buffer)
         return data if len(data) else None
 
-    def bits(self, tensor: Any) -> int:
+    def bits(self, tensor: Tensor) -> int:
         """Bits of a value of a tensor whose `values` can be read."""
-        name = self.type_name(tensor)
-        if name in _SMALL_TYPES:
-            return _SMALL_TYPES[name][0]
-        return 8 * np.dtype(_TYPES[name]).itemsize
+        if tensor.type in _SMALL_TYPES:
+            return _SMALL_TYPES[tensor.type][0]
+        return 8 * np.dtype(_TYPES[tensor.type]).itemsize
 
-    def values(self, tensor: Any) -> npt.NDArray[Any] | None:
+    def values(self, tensor: Tensor) -> npt.NDArray[Any] | None:
         """The numbers of a constant in its shape, as they are stored.
 
         Args:
@@ -132,71 +179,140 @@ class TfliteReader:
         Raises:
             ValueError: If its bytes are not those of its shape.
         """
-        name = self.type_name(tensor)
         data = self.constant(tensor)
-        if data is None or tensor.sparsity is not None:
+        if data is None or tensor.is_sparse:
             return None
-        if name not in _TYPES and name not in _SMALL_TYPES:
+        if tensor.type not in _TYPES and tensor.type not in _SMALL_TYPES:
             return None
-        sizes = shape(tensor)
-        count = math.prod(sizes)
+        self._spend(len(data))
+        count = math.prod(tensor.shape)
         if len(data) != (count * self.bits(tensor) + 7) // 8:
             raise ValueError(
                 "The `.tflite` file is damaged: the constant "
-                f"{text(tensor.name)!r}, {name} of shape {sizes}, has "
+                f"{tensor.name!r}, {tensor.type} of shape {tensor.shape}, has "
                 f"{len(data)} bytes."
             )
-        if name in _TYPES:
-            return data.view(_TYPES[name]).reshape(sizes)
-        return _small_values(data, *_SMALL_TYPES[name])[:count].reshape(sizes)
+        if tensor.type in _TYPES:
+            return data.view(_TYPES[tensor.type]).reshape(tensor.shape)
+        values = _small_values(data, *_SMALL_TYPES[tensor.type])
+        return values[:count].reshape(tensor.shape)
+
+    def _graph(self, number: int) -> Any:
+        self._spend(0)
+        return _element(
+            self._model.Subgraphs, self._model.SubgraphsLength(), number
+        )
+
+    def _operator(self, number: int, op: Any) -> Operator:
+        code = _element(
+            self._model.OperatorCodes,
+            self._model.OperatorCodesLength(),
+            op.OpcodeIndex(),
+        )
+        custom = code.CustomCode()
+        if custom is None:
+            # Files of before 2020 have it in the field that is 0 now.
+            value = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            name = self._ops.get(value, f"BUILTIN_{value}")
+        else:
+            name = self._text(custom)
+        inputs, outputs = op.InputsLength(), op.OutputsLength()
+        self._spend(inputs + outputs + op.CustomOptionsLength())
+        return Operator(
+            name=name,
+            is_custom=custom is not None,
+            options=(
+                b""
+                if op.CustomOptionsIsNone()
+                else op.CustomOptionsAsNumpy().tobytes()
+            ),
+            inputs=tuple(
+                None if index < 0 else self._tensor(number, index)
+                for index in map(op.Inputs, range(inputs))
+            ),
+            outputs=tuple(
+                self._tensor(number, index)
+                for index in map(op.Outputs, range(outputs))
+            ),
+        )
+
+    def _tensor(self, number: int, index: int) -> Tensor:
+        """Reads a tensor of a subgraph, once."""
+        key = (number, index)
+        if key not in self._tensors:
+            graph = self._graph(number)
+            self._tensors[key] = self._read_tensor(
+                _element(graph.Tensors, graph.TensorsLength(), index)
+            )
+        return self._tensors[key]
+
+    def _read_tensor(self, tensor: Any) -> Tensor:
+        rank = tensor.ShapeLength()
+        if rank > _MOST_AXES:
+            raise ValueError(
+                "The `.tflite` file is damaged: a tensor has more than "
+                f"{_MOST_AXES} axes. Received: {rank}"
+            )
+        quantization = tensor.Quantization()
+        points = set()
+        if quantization is not None:
+            self._spend(quantization.ZeroPointLength())
+            if quantization.ZeroPointLength():
+                points = set(quantization.ZeroPointAsNumpy().tolist())
+        kind = tensor.Type()
+        return Tensor(
+            name=self._text(tensor.Name()),
+            type=self._types.get(kind, f"TYPE_{kind}"),
+            shape=tuple(int(tensor.Shape(axis)) for axis in range(rank)),
+            scales=0 if quantization is None else quantization.ScaleLength(),
+            zero_point=points.pop() if len(points) == 1 else 0,
+            is_sparse=tensor.Sparsity() is not None,
+            buffer=tensor.Buffer(),
+        )
 
     def _buffer(self, index: int) -> npt.NDArray[np.uint8]:
-        buffer = item(self._model.buffers, index)
-        if buffer.offset <= 1:
-            return np.asarray(sequence(buffer.data), np.uint8)
+        self._spend(0)
+        buffer = _element(
+            self._model.Buffers, self._model.BuffersLength(), index
+        )
+        if buffer.Offset() <= 1:
+            if not buffer.DataLength():
+                return self._data[:0]
+            data: npt.NDArray[np.uint8] = buffer.DataAsNumpy()
+            return data
         # Large files keep constants behind everything else.
-        end = buffer.offset + buffer.size
+        end = buffer.Offset() + buffer.Size()
         if end > len(self._data):
             raise ValueError(
                 f"The `.tflite` file is cut off: a constant ends at byte {end}."
                 f" Received {len(self._data)} bytes."
             )
-        return self._data[buffer.offset : end]
+        return self._data[buffer.Offset() : end]
+
+    def _text(self, name: bytes | None) -> str:
+        """A name that the file has, fit to be shown."""
+        self._spend(len(name or b""))
+        decoded = (name or b"").decode(errors="replace")
+        return "".join(c if c.isprintable() else "\ufffd" for c in decoded)
+
+    def _spend(self, count: int) -> None:
+        """Counts what is read, and something for reading it."""
+        self._left -= count + 16
+        if self._left < 0:
+            raise ValueError(
+                "The `.tflite` file is damaged: its parts refer to the same "
+                "bytes again and again."
+            )
 
 
-def text(name: bytes | None) -> str:
-    """A name that a file has, fit to be shown."""
-    decoded = (name or b"").decode(errors="replace")
-    return "".join(c if c.isprintable() else "\ufffd" for c in decoded)
-
-
-def sequence(values: Any) -> Any:
-    """A vector of a file, which may have none in the place of an empty one."""
-    return [] if values is None else values
-
-
-def item(values: Any, index: int) -> Any:
-    """An element of a vector of a file, by an index that the file has."""
-    if not 0 <= index < len(sequence(values)):
+def _element(get: Callable[[int], Any], count: int, index: int) -> Any:
+    """An element of a list of a file, by an index that the file has."""
+    if not 0 <= index < count:
         raise ValueError(
             f"The `.tflite` file is damaged: it refers to item {index} of "
-            f"{len(sequence(values))}."
+            f"{count}."
         )
-    return values[index]
-
-
-def shape(tensor: Any) -> tuple[int, ...]:
-    """The shape of a tensor as it is stored."""
-    return tuple(int(size) for size in sequence(tensor.shape))
-
-
-def zero_point(tensor: Any) -> int:
-    """The zero point of a tensor that has one for all its values, else 0."""
-    points: Iterable[int] = sequence(
-        getattr(tensor.quantization, "zeroPoint", None)
-    )
-    distinct = {int(point) for point in points}
-    return distinct.pop() if len(distinct) == 1 else 0
+    return get(index)
 
 
 def _names(enum: type) -> dict[int, str]:

@@ -44,6 +44,7 @@ PERMISSIVE = frozenset(
 FILE_WISE = frozenset({"MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)"})
 # Packages whose metadata do not tell.
 LOOKED_UP = {
+    "atheris": "Apache-2.0, says the file LICENSE in its wheel",
     "docutils": "in the public domain and BSD; GPL is a file for Emacs that is "
     "not in the wheel",
     "namex": "Apache-2.0, says the file LICENSE in its wheel",

@@ -21,6 +21,9 @@ TRAIN_LABELS = "train-labels-idx1-ubyte"
 TEST_IMAGES = "t10k-images-idx3-ubyte"
 TEST_LABELS = "t10k-labels-idx1-ubyte"
 
+# The largest file, the images for training, has 47,040,016.
+_MOST_BYTES = 1 << 26
+
 
 def parse_idx(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     """Reads an IDX file of unsigned bytes.
@@ -53,7 +56,12 @@ def parse_idx(data: bytes, name: str) -> npt.NDArray[np.uint8]:
             f"{math.prod(shape)} elements {shape}, but "
             f"{len(data) - start} bytes follow"
         )
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    except ValueError as error:  # More axes than NumPy has, say.
+        raise SourceError(
+            f"{name} is no IDX file that can be read: rank {rank} ({error})"
+        ) from error
 
 
 def parts(contents: Mapping[str, bytes], sha256: Mapping[str, str]) -> Parts:
@@ -106,7 +114,14 @@ def _read(folder: pathlib.Path, name: str) -> bytes:
     try:
         if path.exists() or not packed.exists():
             return path.read_bytes()
-        return gzip.decompress(packed.read_bytes())
+        with gzip.open(packed) as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise SourceError(
+                f"{packed} is damaged: it unpacks to more than {_MOST_BYTES} "
+                "bytes, and no file of the data set has as many"
+            )
+        return content
     except FileNotFoundError as error:
         raise SourceError(f"{folder} does not hold {name}") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

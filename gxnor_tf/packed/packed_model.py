@@ -21,7 +21,6 @@ import os
 import pathlib
 import warnings
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,21 +40,6 @@ VERSION = 1
 
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
-
-# What zipfile and json raise for bytes that are not theirs.
-_DAMAGE = (
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RecursionError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +69,11 @@ class _Entry:
         shape = tuple(entry.shape)
         if any(type(size) is not int or size < 0 for size in shape):
             raise ValueError(f"shape={shape}")
-        space = entry.space and DiscreteSpace.from_config(entry.space)
+        space = (
+            None
+            if entry.space is None
+            else DiscreteSpace.from_config(entry.space)
+        )
         entry = dataclasses.replace(entry, shape=shape, space=space)
         _ = entry.size  # Raises for a dtype that does not exist.
         return entry
@@ -237,7 +225,7 @@ def load_packed(
         metadata, config, arrays = _read(path)
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
-    except _DAMAGE as error:
+    except Exception as error:  # What zipfile, json and NumPy raise.
         raise ValueError(
             f"`{path}` is no intact packed model: {error}. Save it anew with "
             "`gxnor_tf.save_packed`, or copy it again."

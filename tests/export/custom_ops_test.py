@@ -435,6 +435,32 @@ def test_constant_output_is_refused(gxnor: Any) -> None:
         start(litert.Interpreter, bytes(builder.Output()), gxnor)
 
 
+@RUNTIMES
+@pytest.mark.parametrize("rows", [100, 100_000])
+def test_tensor_of_two_writers(interpreter: Any, gxnor: Any, rows: int) -> None:
+    """The kernel would write beyond a tensor that was made smaller."""
+    schema = load_schema()
+    builder = ModelBuilder()
+    for i, shape in enumerate([(1, rows, 40), (1, 1, 32)]):
+        x = builder.tensor(
+            f"x{i}", shape, np.int8, quantization=Quantization(1 / 128)
+        )
+        y = builder.tensor(f"y{i}", (*shape[:-1], 2), np.int32)
+        options = PackOptions(channels=shape[-1])
+        builder.custom(options.custom_code, [x], [y], options.to_bytes())
+    data = builder.finish({"x0": 0, "x1": 2}, {"y0": 1, "y1": 3})
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
+    graph = model.subgraphs[0]
+    graph.operators[0].outputs = [3]
+    graph.outputs = [3]
+    model.signatureDefs = []
+    damaged = flatbuffers.Builder()
+    damaged.Finish(model.Pack(damaged), file_identifier=FILE_IDENTIFIER)
+    started = start(interpreter, bytes(damaged.Output()), gxnor)
+    with pytest.raises(RuntimeError, match="another op writes one of them"):
+        started.invoke()
+
+
 def two_op_model(first: helpers.Problem, units: np.ndarray) -> bytes:
     """A convolution, a fully connected op and a builtin op behind it."""
     builder = ModelBuilder()

@@ -6,13 +6,21 @@ import os
 import pathlib
 import re
 import stat
+import time
+import warnings
 
+import flatbuffers
 import keras
 import numpy as np
 import pytest
 
 from export import __main__ as command_line
-from export import conversion, files, inspection
+from export import conversion, files, inspection, tflite_reader
+from export.flatbuffer_builder import (
+    FILE_IDENTIFIER,
+    ModelBuilder,
+    load_schema,
+)
 from tests.export import nets
 
 
@@ -155,6 +163,91 @@ def test_damaged_tflite_files(tmp_path, capsys):
         assert run(path, "--inspect") in (0, 1)
 
 
+def shared_lists(count: int) -> bytes:
+    """A file whose lists share their elements, which are lists again."""
+    schema = load_schema()
+    builder = flatbuffers.Builder()
+
+    def of_one(element: int) -> int:
+        builder.StartVector(4, count, 4)
+        for _ in range(count):
+            builder.PrependUOffsetTRelative(element)
+        return int(builder.EndVector())
+
+    schema.DimensionMetadataStart(builder)
+    axes = of_one(schema.DimensionMetadataEnd(builder))
+    schema.SparsityParametersStart(builder)
+    schema.SparsityParametersAddDimMetadata(builder, axes)
+    sparsity = schema.SparsityParametersEnd(builder)
+    schema.TensorStart(builder)
+    schema.TensorAddSparsity(builder, sparsity)
+    tensors = of_one(schema.TensorEnd(builder))
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddTensors(builder, tensors)
+    graphs = of_one(schema.SubGraphEnd(builder))
+    schema.ModelStart(builder)
+    schema.ModelAddSubgraphs(builder, graphs)
+    builder.Finish(schema.ModelEnd(builder), file_identifier=FILE_IDENTIFIER)
+    data = bytes(builder.Output())
+    return data + b"\0" * (-len(data) % 64)
+
+
+def test_lists_that_share_elements_take_no_time():
+    """Unpacked, they would be 10^9 objects, and take hours."""
+    data = shared_lists(1000)
+    assert len(data) < 20_000
+    before = time.monotonic()
+    assert inspection.inspect(data) == []
+    assert time.monotonic() - before < 5
+
+
+def many_operators(count: int, custom_code: str) -> bytes:
+    """A file whose operators all have the same constant as input."""
+    builder = ModelBuilder()
+    x = builder.constant("x", np.ones(100_000, np.int8))
+    y = builder.tensor("y", (1,), np.int32)
+    builder._check_order = lambda *_: None  # It writes no damaged files.
+    for _ in range(count):
+        builder.custom(custom_code, [x], [y], b"")
+    return builder.finish({}, {"y": y})
+
+
+def test_the_same_bytes_again_and_again():
+    """As of a layer that is called often; but there is an end to it."""
+    data = many_operators(1000, "Other")
+    assert len(inspection.inspect(data)) == 1000
+    reader = tflite_reader.TfliteReader(data)
+    x = next(tensor for tensor in reader.tensors() if tensor.name == "x")
+    assert all(len(reader.values(x)) == 100_000 for _ in range(200))
+    with pytest.raises(ValueError, match="the same bytes again and again"):
+        for _ in range(1000):
+            reader.values(x)
+
+
+def test_names_of_operators_do_not_control_the_terminal(tmp_path, capsys):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(many_operators(1, "\x1b]0;title\x07" + "x" * 1000))
+    assert run(path, "--inspect") == 0
+    printed = capsys.readouterr().out
+    assert "\ufffd]0;title\ufffdxxx" in printed
+    assert max(map(len, printed.splitlines())) < 120
+    assert all(line.isprintable() for line in printed.splitlines())
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_code_in_a_model_is_refused(suffix, tmp_path, capsys):
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Lambda(lambda x: x)]
+    )
+    path = tmp_path / f"a.{suffix}"
+    with warnings.catch_warnings():  # HDF5 is Keras' old format.
+        warnings.simplefilter("ignore")
+        model.save(path)
+    assert run(path, f"--output={tmp_path / 'a.tflite'}") == 1
+    assert "unsafe" in capsys.readouterr().err
+    assert not (tmp_path / "a.tflite").exists()
+
+
 def test_tflite_is_not_exported_again(tmp_path, capsys):
     path = tmp_path / "a.tflite"
     path.write_bytes(conversion.convert(nets.dense_only(0)))
@@ -228,13 +321,17 @@ def test_float_layers_from_the_command_line(float_path, tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize("damage", ["missing", "text", "cut", "objects"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "text", "cut", "objects", "header"]
+)
 def test_calibration_files_that_hold_no_numbers(
     damage, float_path, tmp_path, capsys
 ):
     path = tmp_path / "calibration.npy"
     if damage == "text":
         path.write_text("no array")
+    elif damage == "header":  # NumPy's tokenizer has an error of its own.
+        path.write_bytes(b"\x93NUMPY\x01\x00\x03\x00(1,")
     elif damage == "objects":
         np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
     elif damage == "cut":

@@ -316,6 +316,49 @@ static void test_refusals(void) {
            GXNOR_ERR_SHAPE);
 }
 
+/* Scratch memory is a small multiple of the tensors, however small the images
+ * and many the batches. */
+static void test_memory_of_small_images(void) {
+  const gxnor_host_kernels* const kernels = gxnor_host_find_kernels("auto");
+  gxnor_conv2d_params params = default_params(1, 1);
+  gxnor_host_conv2d plan;
+  params.batches = 1000;
+  params.input_height = params.input_width = 1;
+  params.kernel_height = params.kernel_width = 1;
+  CHECK_EQ(gxnor_host_conv2d_plan(&params, false, false, kernels, &plan),
+           GXNOR_OK);
+  CHECK(plan.scratch_bytes <= 8 * 1000 + 64);
+  /* 7 positions, 9 apart; only one of them sees the input. */
+  params.pad_left = params.pad_right = params.pad_top = params.pad_bottom = 27;
+  params.stride_height = params.stride_width = 9;
+  CHECK_EQ(gxnor_host_conv2d_plan(&params, false, false, kernels, &plan),
+           GXNOR_ERR_SHAPE);
+  /* States of which a pool keeps one in 49. */
+  params.stride_height = params.stride_width = 1;
+  params.pad_left = params.pad_right = params.pad_top = params.pad_bottom = 3;
+  params.pool_height = params.pool_width = 7;
+  CHECK_EQ(gxnor_host_conv2d_plan(&params, false, false, kernels, &plan),
+           GXNOR_OK);
+  CHECK(plan.scratch_bytes <= 2 * 49 * (8 * 1000 + 64));
+}
+
+/* A kernel far higher than its input lists no more than the input. */
+static void test_memory_of_high_kernels(void) {
+  const gxnor_host_kernels* const kernels = gxnor_host_find_kernels("portable");
+  gxnor_conv2d_params params = default_params(1, 600);
+  gxnor_host_conv2d plan;
+  params.input_height = 1;
+  params.input_width = 3;
+  params.kernel_height = 200;
+  params.kernel_width = 1;
+  params.pad_top = 199;
+  params.stride_height = 1000;
+  CHECK_EQ(gxnor_host_conv2d_plan(&params, false, false, kernels, &plan),
+           GXNOR_OK);
+  CHECK(plan.block != NULL);
+  CHECK(plan.events_bytes <= 4 * (200 + 16 + 3 + 2 * 4) + 64);
+}
+
 /* A plan for another size of input keeps the packed weights, unless the sums
  * are found in another way. */
 static void test_same_packing(void) {
@@ -346,6 +389,8 @@ int main(void) {
   test_damaged_input(pool);
   test_names();
   test_refusals();
+  test_memory_of_small_images();
+  test_memory_of_high_kernels();
   test_same_packing();
   gxnor_thread_pool_destroy(pool);
   return check_result();

@@ -454,6 +454,36 @@ static void test_prepare_after_failure(void) {
   free_problem(&p);
 }
 
+/* In a damaged file another node may write a tensor of this one, and give it
+ * another size after this one was prepared. */
+static void test_sizes_that_change_after_prepare(void) {
+  for (int i = 0; i < 8; ++i) {
+    const kind k = {false, (i & 1) != 0, (i & 2) != 0};
+    const int tensor = (i & 4) != 0 ? kInput : kOutput;
+    problem p = make_problem(params_of(k), 1, 1);
+    runtime r;
+    TfLiteNode node;
+    size_t right;
+    make_runtime(&r, k, &p);
+    CHECK_EQ(start(&r, &node), kTfLiteOk);
+    right = r.tensors[tensor].bytes;
+    free(r.tensors[tensor].data);
+    r.tensors[tensor].bytes = right - 1;
+    r.tensors[tensor].data = allocate(right - 1, 1);
+    CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteError);
+    CHECK(strstr(r.error, "another op writes one of them") != NULL);
+    free(r.tensors[tensor].data);
+    r.tensors[tensor].bytes = right;
+    r.tensors[tensor].data = NULL;
+    CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteError);
+    r.tensors[tensor].data = allocate(right, 1);
+    CHECK_EQ(r.kernel.invoke(&r.context, &node), kTfLiteOk);
+    r.kernel.free(&r.context, node.user_data);
+    free_runtime(&r);
+    free_problem(&p);
+  }
+}
+
 static void test_plain_thresholds(void) {
   const kind k = {true, false, true};
   problem p = make_problem(params_of(k), 128, 1);
@@ -828,6 +858,7 @@ int main(void) {
     test_all_kinds();
     test_refusals();
     test_prepare_after_failure();
+    test_sizes_that_change_after_prepare();
     test_plain_thresholds();
     test_absent_thresholds();
     test_damaged_options();

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading arrays from archives that may hold anything."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -16,3 +18,24 @@ def test_read_npz_reads_only_what_is_asked_for(tmp_path):
         files.read_npz(path)
     with pytest.raises(FileNotFoundError):
         files.read_npz(tmp_path / "none.npz")
+
+
+NPY = b"\x93NUMPY\x01\x00"
+
+
+@pytest.mark.parametrize(
+    ("member", "content", "message"),
+    [
+        ("x", b"no array", "member `x` is no array"),
+        ("x.npy", b"no array", "member `x` is no array"),
+        # What its parsers of the header raise.
+        ("x.npy", NPY + b"\x03\0(1,", "TokenError|ValueError"),
+        ("x.npy", NPY + b"\x03\0  )", "Error"),
+    ],
+)
+def test_archives_of_something_else(member, content, message, tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, content)
+    with pytest.raises(files.DamagedError, match=message):
+        files.read_npz(path)

@@ -34,6 +34,7 @@ GOOD = idx(np.zeros((2, 3), np.uint8))
         (GOOD[:-1], "announces 6 elements.*5 bytes follow"),
         (GOOD + b"x", "7 bytes follow"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "announces"),
+        (b"\0\0\x08\xff" + b"\0\0\0\x01" * 255 + b"x", "rank 255"),
     ],
 )
 def test_parse_idx_names_a_defective_file(data, message):
@@ -51,6 +52,12 @@ def test_from_folder(tmp_path, packed):
         (tmp_path / name).write_bytes(content)
     found = idx_files.from_folder(tmp_path, hashes)
     assert records.digest(*found) == records.digest(*parts)
+
+
+def test_gzip_that_unpacks_to_too_much(tmp_path):
+    (tmp_path / "x.gz").write_bytes(gzip.compress(bytes((1 << 26) + 1)))
+    with pytest.raises(SourceError, match="x.gz.*more than 67108864 bytes"):
+        idx_files.from_folder(tmp_path, {"x": "0" * 64})
 
 
 def test_damaged_gzip_is_named(tmp_path):

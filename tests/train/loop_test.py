@@ -422,6 +422,12 @@ def test_resume_with_damaged_files(straight, settings, tmp_path):
     flipped = bytes(x ^ 0xFF for x in model[middle : middle + 400])
     flipped = model[:middle] + flipped + model[middle + 400 :]
     refused("model.keras", "model.keras cannot be loaded", flipped)
+    code = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Lambda(lambda x: x)]
+    )
+    code.save(tmp_path / "code.keras")
+    content = (tmp_path / "code.keras").read_bytes()
+    refused("model.keras", "(?s)model.keras cannot be loaded.*unsafe", content)
     refused("model.keras", "model.keras.*is not there", None)
     loop.train(settings, folder, resume=True)
 

@@ -117,9 +117,12 @@ static size_t count_events_bytes(const gxnor_host_conv2d* plan) {
   const size_t seen =
       (size_t)(p->input_width < plan->padded_width ? p->input_width
                                                    : plan->padded_width);
-  const size_t words =
-      2 * (columns + 1) + (size_t)plan->shape.depth + 2 * 8 +
-      seen * (size_t)p->kernel_height * (size_t)p->input_channels;
+  /* A kernel may be much higher than an input that is padded much. */
+  const size_t rows =
+      (size_t)(p->kernel_height < p->input_height ? p->kernel_height
+                                                  : p->input_height);
+  const size_t words = 2 * (columns + 1) + (size_t)plan->shape.depth + 2 * 8 +
+                       seen * rows * (size_t)p->input_channels;
   return gxnor_host_round_up(words * sizeof(uint32_t), GXNOR_HOST_ALIGNMENT);
 }
 

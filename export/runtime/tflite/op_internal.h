@@ -30,6 +30,8 @@ typedef struct gxnor_op_node {
   int32_t inputs[kGxnorMaxInputs]; /* kTfLiteOptionalTensor: absent. */
   int32_t output;                  /* Likewise. */
   gxnor_op_params params;          /* Complete after Prepare. */
+  size_t input_bytes;              /* What the kernel reads and writes; */
+  size_t output_bytes;             /* likewise. */
   bool on_host; /* Whether there is a plan for the host's kernels. */
   union {
     gxnor_host_conv2d conv2d; /* Of a fully connected op, too. */

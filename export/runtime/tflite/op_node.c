@@ -239,6 +239,25 @@ static TfLiteStatus prepare_kernels(TfLiteContext* context,
           &self->params));
 }
 
+/* The bytes of a tensor of this type and shape, which were checked. */
+static size_t bytes_of(TfLiteType type, const int* leading, int leading_count,
+                       int last) {
+  size_t bytes = (type == kTfLiteInt8 ? 1 : sizeof(int32_t)) * (size_t)last;
+  for (int i = 0; i < leading_count; ++i) bytes *= (size_t)leading[i];
+  return bytes;
+}
+
+/* Notes how much of the tensors the kernel will touch. */
+static void set_sizes(const TfLiteContext* context, gxnor_op_node* self,
+                      const gxnor_op_tensor* input,
+                      const gxnor_op_output* output) {
+  self->input_bytes = bytes_of(input->type, input->sizes, input->rank - 1,
+                               input->sizes[input->rank - 1]);
+  self->output_bytes =
+      bytes_of(gxnor_op_output_tensor(context, self)->type, output->leading,
+               output->leading_count, output->last);
+}
+
 static TfLiteStatus resize_output(TfLiteContext* context,
                                   const gxnor_op_node* self,
                                   const gxnor_op_output* shape) {
@@ -274,6 +293,7 @@ static TfLiteStatus op_prepare(TfLiteContext* context, TfLiteNode* node) {
       prepare_kernels(context, self) != kTfLiteOk) {
     return kTfLiteError;
   }
+  set_sizes(context, self, &tensors.inputs[kGxnorInput], &output);
   return resize_output(context, self, &output);
 }
 
@@ -298,9 +318,26 @@ static gxnor_status invoke_reference(const TfLiteContext* context,
   return self->family->run(&self->params, &data);
 }
 
+/* A damaged file can have another node that writes the same tensor, and gives
+ * it another size after this one was prepared. */
+static bool has_size(const TfLiteTensor* tensor, size_t bytes) {
+  return tensor->data != NULL && tensor->bytes >= bytes;
+}
+
 static TfLiteStatus op_invoke(TfLiteContext* context, TfLiteNode* node) {
   const gxnor_op_node* const self = node->user_data;
+  const TfLiteTensor* const input = gxnor_op_input(context, self, kGxnorInput);
+  const TfLiteTensor* const output = gxnor_op_output_tensor(context, self);
   gxnor_status status;
+  if (!has_size(input, self->input_bytes) ||
+      !has_size(output, self->output_bytes)) {
+    return gxnor_op_node_fail(
+        context, self,
+        "the input and the output must have %zu and %zu bytes; received %zu "
+        "and %zu, for another op writes one of them, or the data is missing; "
+        "the file is damaged",
+        self->input_bytes, self->output_bytes, input->bytes, output->bytes);
+  }
   if (self->on_host) {
     self->family->invoke(context, self);
     return kTfLiteOk;

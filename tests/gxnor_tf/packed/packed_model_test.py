@@ -334,6 +334,14 @@ def impossible_space(members):
     )
 
 
+def empty_space(members):
+    edit(members, lambda m: m["variables"][0].update(space={}))
+
+
+def space_of_numbers(members):
+    edit(members, lambda m: m["variables"][0].update(space=[0]))
+
+
 def no_list(members):
     edit(members, lambda m: m.update(variables=7))
 
@@ -364,6 +372,8 @@ def state_outside(members):
         (unknown_dtype, "float31"),
         (object_dtype, "no intact packed model"),
         (impossible_space, "`n` must be in"),
+        (empty_space, "no intact packed model"),
+        (space_of_numbers, "no intact packed model"),
         (no_list, "no intact packed model"),
         (no_json, "no intact packed model"),
         (state_outside, "has 3 states. Received: state number 3"),
