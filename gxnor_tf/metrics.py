@@ -21,14 +21,9 @@ from gxnor_tf.analysis.gates import (
     products,
 )
 from gxnor_tf.analysis.inputs import as_inputs
-from gxnor_tf.analysis.layer_calls import (
-    LayerCall,
-    check_model,
-    named_layers,
-    numbered,
-    record_calls,
-)
+from gxnor_tf.analysis.layer_calls import LayerCall, record_calls
 from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.layer_tree import check_model, named_layers, numbered
 from gxnor_tf.layers.activation import DiscreteActivation
 
 

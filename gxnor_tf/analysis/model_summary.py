@@ -12,13 +12,7 @@ from gxnor_tf.analysis.dataflow import Dataflow, Signal, Step, follow
 from gxnor_tf.analysis.file_size import ExportedSizes, exported_sizes
 from gxnor_tf.analysis.gates import kernels, products
 from gxnor_tf.analysis.inputs import as_inputs, as_tensors, zero_inputs
-from gxnor_tf.analysis.layer_calls import (
-    check_model,
-    named_layers,
-    own_variables,
-    own_weights,
-    record_calls,
-)
+from gxnor_tf.analysis.layer_calls import record_calls
 from gxnor_tf.analysis.operations import (
     Operations,
     count_macs,
@@ -29,6 +23,12 @@ from gxnor_tf.analysis.operations import (
 )
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.layer_tree import (
+    check_model,
+    named_layers,
+    own_variables,
+    own_weights,
+)
 from gxnor_tf.layers.activation import DiscreteActivation
 from gxnor_tf.layers.base import DiscreteKernelLayer
 from gxnor_tf.packed.bit_packing import bits_per_state

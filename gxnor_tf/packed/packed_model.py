@@ -29,10 +29,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gxnor_tf import _compat
-from gxnor_tf.analysis.layer_calls import all_layers
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.files import replacing
+from gxnor_tf.layer_tree import all_layers
 from gxnor_tf.packed.bit_packing import pack_states, packed_size, unpack_states
 
 FORMAT = "gxnor_tf packed model"

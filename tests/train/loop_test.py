@@ -363,11 +363,6 @@ def test_resume_with_other_data_is_refused(straight, settings, data):
         path.write_bytes(content)
 
 
-def test_resume_without_a_run(settings, tmp_path):
-    with pytest.raises(UserError, match="holds no run.*Leave --resume out"):
-        loop.train(settings, tmp_path, resume=True)
-
-
 def change_progress(folder, **changes):
     with np.load(folder / "checkpoint.npz") as archive:
         arrays = dict(archive)
@@ -385,15 +380,6 @@ def test_killed_after_the_last_checkpoint(settings, straight, tmp_path):
         (folder / name).unlink()
     loop.train(settings, folder, resume=True)
     assert_same_run(straight[0], folder)
-
-
-def test_resume_removes_what_a_killed_run_left(settings, tmp_path):
-    (tmp_path / "config.json").write_text(settings.to_json())
-    names = [".model.gxnor-writing-a.keras", ".curves.gxnor-writing-b.png"]
-    for name in (*names, ".mine.txt"):
-        (tmp_path / name).write_text("half")
-    loop.RunFolder(tmp_path, True, settings)
-    assert sorted(os.listdir(tmp_path)) == [".mine.txt", "config.json"]
 
 
 def test_resume_with_damaged_files(straight, settings, tmp_path):

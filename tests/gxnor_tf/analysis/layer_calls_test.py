@@ -3,12 +3,8 @@ import keras
 import numpy as np
 import pytest
 
-from gxnor_tf.analysis.layer_calls import (
-    all_layers,
-    named_layers,
-    own_variables,
-    record_calls,
-)
+from gxnor_tf.analysis.layer_calls import record_calls
+from gxnor_tf.layer_tree import all_layers, named_layers, own_variables
 
 
 def nested_model():
@@ -34,14 +30,6 @@ def test_calls_are_recorded_in_order_with_their_tensors():
     assert second.inputs is first.outputs
     assert added.inputs[1] is second.outputs
     np.testing.assert_array_equal(added.outputs, model(x))
-
-
-def test_names():
-    model, inner = nested_model()
-    names = named_layers(model)
-    assert names["inner/dense"] is inner.get_layer("dense")
-    assert "inner" not in names
-    assert len(set(map(id, names.values()))) == len(names)
 
 
 def test_recording_leaves_no_trace():
@@ -114,13 +102,6 @@ def test_layers_within_layers():
         *["steps/other"] * 3,
         *("own/relu", "own"),
     ]
-
-
-def test_fused_layers_are_no_blocks():
-    lstm = keras.layers.LSTM(3, name="lstm")
-    model = keras.Sequential([keras.Input((5, 2)), lstm])
-    assert list(named_layers(model)) == ["lstm"]
-    assert own_variables(lstm) == lstm.variables
 
 
 def test_same_names_are_numbered():
