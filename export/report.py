@@ -68,6 +68,7 @@ svg { display: block; max-width: 100%; }
 .key { display: inline-block; width: 0.8em; height: 0.8em;
   margin-right: 0.5em; }
 .narrow { width: auto; }
+@media screen and (min-width: 60rem) { .ops tbody th { min-width: 13rem; } }
 @media screen and (max-width: 60rem) {
   .ops thead { display: none; }
   .ops, .ops tbody, .ops tfoot, .ops tr, .ops th, .ops td {
