@@ -109,7 +109,7 @@ endef
 # Built anew: pages that did not change would keep old links beside them.
 .PHONY: docs
 docs: $(STAMP)
-	rm -rf out/site
+	rm -rf out/site out/jupyter_execute
 	$(BIN)/python -m sphinx -W --keep-going --quiet --fresh-env -b html \
 		-c docs -d .cmake/doctrees . out/site
 
@@ -117,6 +117,7 @@ docs: $(STAMP)
 .PHONY: docs-test
 docs-test: docs
 	CI=true $(BIN)/python -m pytest --durations=5 -m docs tests/docs
+
 # Needs Clang with libFuzzer, and says which Debian packages have it.
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz
@@ -141,6 +142,7 @@ $(STAMP): requirements.lock.txt pyproject.toml CMakeLists.txt \
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes --requirement requirements.lock.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) check
 	@touch $@
 
 .PHONY: lock
@@ -165,6 +167,7 @@ licences: $(STAMP)
 .PHONY: test-oldest
 test-oldest: $(STAMP) $(OLDEST_STAMP)
 	rm -rf out/wheel
+	mkdir -p out
 	$(BIN)/python -m build --outdir out/wheel . >out/wheel.log \
 		|| (cat out/wheel.log; exit 1)
 	$(OLDEST_PYTHON) -m pip install --quiet --quiet --no-deps \

@@ -70,7 +70,8 @@ class Weights:
         bits: Bits that one takes in the file, without padding.
         bins: How often each value occurs, in ascending order; of many
             different ones, in intervals. Values are as stored, less the zero
-            point. Weights that are no finite numbers are in none.
+            point. Weights that are no finite numbers are in none; nor are
+            any where the intervals would be too narrow for float64.
     """
 
     count: int
@@ -205,7 +206,7 @@ def contents(data: bytes) -> Contents:
         ) from error
 
 
-def constant_bytes(data: bytes) -> dict[str, int]:
+def stored_bytes(data: bytes) -> dict[str, int]:
     """Bytes of the constants of a file by the name of their tensor.
 
     They are the data, of which several tensors that share them count the
@@ -433,9 +434,11 @@ def _bins(values: npt.NDArray[Any]) -> tuple[Bin, ...]:
                 levels.tolist(), counts.tolist(), strict=True
             )
         )
-    sums, edges = np.histogram(
-        levels.astype(np.float64), _INTERVALS, weights=counts
-    )
+    low, high = float(levels[0]), float(levels[-1])
+    edges = np.linspace(low, high, _INTERVALS + 1)
+    if not np.all(edges[1:] > edges[:-1]):
+        return ()  # They are closer to each other than float64 can tell.
+    sums, _ = np.histogram(levels.astype(np.float64), edges, weights=counts)
     return tuple(
         Bin(low, high, int(count))
         for low, high, count in zip(

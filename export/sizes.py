@@ -45,7 +45,7 @@ def file_sizes(
     for ops in forms:
         data = lowering.lower(program, ops)
         by_layer: Counter[str] = Counter()
-        for name, size in inspection.constant_bytes(data).items():
+        for name, size in inspection.stored_bytes(data).items():
             owners = [call for call in calls if name.startswith(f"{call}/")]
             if owners:
                 # A layer that is called again is told apart by a number.

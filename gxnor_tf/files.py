@@ -49,11 +49,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     ...     _ = temporary.write_text("1 2 3")
     """
     path = path.resolve()
-    if path.exists() and not path.is_file():
-        raise OSError(
-            f"`{path}` is no regular file, which cannot be replaced. Choose "
-            "another path."
-        )
+    check_regular(path)
     with naming(path), _temporary(path) as temporary:
         yield temporary
         # Without this a power cut could leave a renamed, empty file.
@@ -61,6 +57,19 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
             os.fsync(written.fileno())
         os.replace(temporary, path)
         _sync_names(path.parent)
+
+
+def check_regular(path: pathlib.Path) -> None:
+    """Raises OSError if something else than a regular file is at `path`.
+
+    Example:
+    >>> check_regular(folder / "numbers.txt")
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(
+            f"`{path}` is no regular file, which cannot be replaced. Choose "
+            "another path."
+        )
 
 
 def remove_leftovers(path: pathlib.Path) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The layers that a model is made of, at any depth, by name."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,14 +96,18 @@ def numbered(names: Sequence[str]) -> list[str]:
 
     >>> numbered(["a", "b", "a", "a"])
     ['a', 'b', 'a#2', 'a#3']
+    >>> numbered(["a", "a", "a#2"])
+    ['a', 'a#2', 'a#2#2']
     """
-    counts: Counter[str] = Counter()
-    result = []
+    # A dict, for its order and for a quick look.
+    unique: dict[str, None] = {}
     for name in names:
-        counts[name] += 1
-        count = counts[name]
-        result.append(name if count == 1 else f"{name}#{count}")
-    return result
+        free, count = name, 1
+        while free in unique:
+            count += 1
+            free = f"{name}#{count}"
+        unique[free] = None
+    return list(unique)
 
 
 def _parts(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

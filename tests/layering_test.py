@@ -27,7 +27,6 @@ TOP_LEVEL = (
 
 FLATBUFFER_MODULES = (
     "export.flatbuffer_builder",
-    "export.inspection",
     "export.op_options",
 )
 NUMPY_ONLY_MODULES = ("export.op_schema", "export.packing", "export.reference")
@@ -383,7 +382,6 @@ GOOD = {
         "import flatbuffers\n"
         "from tensorflow.lite.python import schema_py_generated"
     ),
-    "export/inspection.py": "import flatbuffers",
     "export/op_options.py": "from flatbuffers import flexbuffers",
     "export/op_schema.py": "from .op_options import Options",
     "export/packing.py": "import numpy as np",

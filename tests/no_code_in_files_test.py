@@ -11,7 +11,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).absolute().parents[1]
-PACKAGES = ("gxnor_tf", "train", "export")
+PACKAGES = ("gxnor_tf", "train", "export", "benchmarks", "examples", "tools")
 
 # They run what is in a file, or can.
 MODULES = {

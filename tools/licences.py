@@ -143,7 +143,11 @@ def is_accepted(expression: str) -> bool:
     (True, True)
     >>> is_accepted("MIT AND GPL-3.0"), is_accepted("")
     (False, False)
+    >>> is_accepted("(MIT OR Zlib OR 0BSD) AND GPL-3.0-only")
+    False
     """
+    if "(" in expression.replace("(ISCL)", "").replace("(MPL 2.0)", ""):
+        return False  # None has needed brackets so far.
     known = PERMISSIVE | FILE_WISE
     return any(
         all(name.strip() in known for name in choice.split(" AND "))

@@ -86,7 +86,13 @@ def restore(path: pathlib.Path, model: keras.Model) -> Progress:
             space = getattr(variable, "space", None)
             if space is not None and not space.contains(arrays[name]):
                 raise ValueError(f"variable {name} has no states of {space}")
-    except (files.DamagedError, KeyError, TypeError, ValueError) as error:
+    except (
+        files.DamagedError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise UserError(
             f"{path} is damaged or not a checkpoint of this network "
             f"({type(error).__name__}: {error}). Delete it to start the run "

@@ -27,14 +27,25 @@ def stopping(advice: Callable[[], str]) -> Iterator[None]:
         received.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    # What a parent had ignored, as a shell does for what runs behind it, stays
+    # so.
+    before = {
+        number: handler
+        for number in _SIGNALS
+        if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
+    for number in before:
+        signal.signal(number, stop)
+    stopped = False
     try:
         yield
-    except BaseException:
-        # Of any type: an import that is interrupted may end as ImportError.
-        if not received:
+    except BaseException as error:
+        # Python drops an interrupt in some places, such as `__del__`. What
+        # fails later has a cause of its own, which must be seen.
+        stopped = bool(received) and _has_interrupt(error)
+        if not stopped:
             raise
-        for number in _SIGNALS:  # What is left to do is not to be disturbed.
+        for number in before:  # What is left to do is not to be disturbed.
             signal.signal(number, signal.SIG_IGN)
         # A terminal shows ^C in the middle of a line.
         newline = "\n" if sys.stderr.isatty() else ""
@@ -43,6 +54,19 @@ def stopping(advice: Callable[[], str]) -> Iterator[None]:
         print(text.rstrip(), file=sys.stderr, flush=True)
         raise SystemExit(128 + received[0]) from None
     finally:
-        if not received:
+        if not stopped:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _has_interrupt(error: BaseException) -> bool:
+    """Whether an error is an interrupt, or what somebody made of one.
+
+    An import that is interrupted may end as an ImportError.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

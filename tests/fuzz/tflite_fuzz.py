@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m export FILE.tflite --inspect`, without the file."""
+"""`python -m export FILE.tflite --inspect --html=...`, without the file."""
 
 from tests.fuzz import python_fuzzer
 
 with python_fuzzer.load():
-    from export import inspection
+    from export import inspection, report
 
 
 def one_input(data: bytes, folder: str) -> None:
@@ -12,11 +12,12 @@ def one_input(data: bytes, folder: str) -> None:
     # The shortest of checks need no help of a fuzzer.
     data = data[:4] + b"TFL3" + data[8:] + b"\0" * (-max(len(data), 8) % 64)
     try:
-        rows = inspection.inspect(data)
+        contents = inspection.contents(data)
     except ValueError:
         return
-    text = inspection.format_rows(rows, len(data))
+    text = inspection.format_rows(contents.rows, len(data))
     assert all(line.isprintable() for line in text.splitlines()), text
+    assert "<script" not in report.html_report(contents, "model.tflite")
 
 
 if __name__ == "__main__":

@@ -146,9 +146,10 @@ def test_other_archives(tmp_path):
     np.savez(path, progress=np.array('{"speed": 1}'))
     with pytest.raises(UserError, match="speed"):
         checkpoint.restore(path, compiled())
-    np.savez(path, progress=np.array("{"))
-    with pytest.raises(UserError, match="not a checkpoint"):
-        checkpoint.restore(path, compiled())
+    for text in ("{", "[" * 100_000):
+        np.savez(path, progress=np.array(text))
+        with pytest.raises(UserError, match="not a checkpoint"):
+            checkpoint.restore(path, compiled())
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,10 @@ import pytest
 from tests.train import runs
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
-# The net of CIFAR-10 and SVHN is one and the same, and takes XLA long.
-CASES = (
-    ("mnist", False),
-    ("mnist", True),
-    ("cifar10", True),
-    ("svhn", False),
+CASES = tuple(
+    (net, jit_compile)
+    for net in ("mnist", "cifar10", "svhn")
+    for jit_compile in (False, True)
 )
 
 # What `python -m train.NET` does with its flags, without the report.

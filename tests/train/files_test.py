@@ -39,3 +39,17 @@ def test_archives_of_something_else(member, content, message, tmp_path):
         archive.writestr(member, content)
     with pytest.raises(files.DamagedError, match=message):
         files.read_npz(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_read_npz_refuses_what_unpacks_without_measure(method, tmp_path):
+    """By bzip2, 254 bytes would become 20 million."""
+    path = tmp_path / "a.npz"
+    np.save(tmp_path / "x.npy", np.zeros(20_000_000, np.uint8))
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.write(tmp_path / "x.npy", "x.npy")
+    assert path.stat().st_size < 10_000
+    with pytest.raises(files.DamagedError, match="`x.npy` is compressed in an"):
+        files.read_npz(path)
+    np.savez_compressed(path, x=np.arange(3))
+    assert files.read_npz(path)["x"].tolist() == [0, 1, 2]

@@ -63,3 +63,32 @@ def test_other_errors_and_handlers_stay_as_they_are():
         pass
     after = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     assert after == before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_error_after_a_dropped_interrupt_is_seen(capfd):
+    """Python prints what `__del__` raises, and goes on."""
+
+    class Careless:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ValueError, match="disk full"), stopping(str):
+        Careless()
+        raise ValueError("disk full")
+    with stopping(str):
+        Careless()
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert "Stopped by" not in capfd.readouterr().err
+
+
+def test_what_was_ignored_stays_ignored():
+    """As in `python -m train.mnist ... &` of a script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stopping(str):
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
