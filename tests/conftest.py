@@ -2,6 +2,7 @@
 """Settings of all tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ hypothesis.settings.register_profile(
     "gxnor_tf", parent=hypothesis.settings.default, deadline=None
 )
 hypothesis.settings.load_profile("gxnor_tf")
+
+# A shell lets what it starts in the background ignore Ctrl-C; the programs that
+# the tests start, and interrupt, would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
