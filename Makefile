@@ -52,6 +52,11 @@ OLDEST_TESTS ?= \
 	tests/train/report_test.py \
 	tests/train/tfds_files_test.py
 
+# One process for each processor, PYTEST_JOBS=0: none beside. The tests of a
+# file share what its fixtures have built.
+PYTEST_JOBS ?= auto
+PARALLEL = -n $(PYTEST_JOBS) --dist loadfile
+
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: demo
@@ -63,7 +68,7 @@ test: test-native test-python
 
 .PHONY: test-python
 test-python: $(STAMP)
-	$(BIN)/python -m pytest --durations=10 -m "not mcu and not docs"
+	$(BIN)/python -m pytest $(PARALLEL) --durations=10 -m "not mcu and not docs"
 	@echo "Tests that are apart: make mcu-test, make docs-test"
 
 .PHONY: test-native
@@ -81,7 +86,8 @@ test-aarch64: $(STAMP)
 .PHONY: mcu-test
 mcu-test: $(STAMP)
 	@$(BIN)/python -m benchmarks.mcu.tools
-	CI=true $(BIN)/python -m pytest --durations=10 -m mcu tests/mcu tests/examples
+	CI=true $(BIN)/python -m pytest $(PARALLEL) --durations=10 -m mcu \
+		tests/mcu tests/examples
 
 .PHONY: mcu-budgets
 mcu-budgets: $(STAMP)
@@ -176,8 +182,8 @@ test-oldest: $(STAMP) $(OLDEST_STAMP)
 	cd / && $(OLDEST_PYTHON) -I $(CURDIR)/tests/installed_wheel.py
 	$(OLDEST_PYTHON) -m pip install --quiet --quiet --no-deps \
 		--no-build-isolation --editable .
-	$(OLDEST_PYTHON) -m pytest --durations=5 -m "not mcu and not docs" \
-		$(OLDEST_TESTS)
+	$(OLDEST_PYTHON) -m pytest $(PARALLEL) --durations=5 \
+		-m "not mcu and not docs" $(OLDEST_TESTS)
 
 $(OLDEST_STAMP): requirements.oldest.txt
 	@echo "Installing into $(OLDEST_VENV)"

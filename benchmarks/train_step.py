@@ -27,6 +27,7 @@ import numpy as np
 import tensorflow as tf
 
 import gxnor_tf
+from export.terminal_tables import aligned
 from train import models, nets, recipes
 
 MODES = ("dst", "float32")
@@ -357,14 +358,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         ]
         for i in range(depth)
     ]
-    widths = [
-        max(len(x) for x in column)
-        for column in zip(*lines, *cells, strict=True)
-    ]
-    return "\n".join(
-        "  ".join(x.rjust(n) for x, n in zip(line, widths, strict=True))
-        for line in [*lines, *cells]
-    )
+    return "\n".join(aligned([*lines, *cells], left=0))
 
 
 if __name__ == "__main__":

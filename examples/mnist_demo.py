@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gxnor_tf.export import files, interpreter, verification
+from gxnor_tf.export import files, interpreter, terminal_tables, verification
 from gxnor_tf.files import replacing
 from train import datasets, pipeline
 
@@ -70,7 +70,7 @@ def main() -> int:
     for ops in ("custom", "builtin"):
         compared[ops] = verification.compare(model, x, ops, data=content[ops])
         print(f"\n{ops} ops in LiteRT, {len(x):,} images")
-        print(verification.format_comparison(compared[ops]))
+        print(terminal_tables.format_comparison(compared[ops]))
 
     labels = data.test.labels
     report = {

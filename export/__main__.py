@@ -12,7 +12,7 @@ import sys
 
 import keras
 
-from . import c_source, files, inspection, interpreter, report
+from . import c_source, files, inspection, interpreter, report, terminal_tables
 from .c_source import table, tflite_array
 from .conversion import convert, convert_to_c
 from .delegate import get_include
@@ -168,7 +168,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.html is not None:
         _write_report(options, data)
     if options.inspect:
-        print(inspection.format_rows(inspection.inspect(data), len(data)))
+        rows = inspection.inspect(data)
+        print(terminal_tables.format_rows(rows, len(data)))
     if options.output is not None:
         ops = options.ops
         if ops == "custom" and not interpreter.uses_custom_ops(data):

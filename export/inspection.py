@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a `.tflite` file back and tabulates what is in it.
+"""Reads back what is in a `.tflite` file.
 
 Any `.tflite` file can be read, not only those of this library.
 """
@@ -41,8 +41,6 @@ _PACKED_BITS = 2
 _MAX_LEVELS = 17
 """Up to so many different weights are counted each for itself."""
 _INTERVALS = 16
-_MOST_NAME = 48
-"""Characters of an operator's name that a terminal gets."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,40 +226,6 @@ def stored_bytes(data: bytes) -> dict[str, int]:
             size += len(constant)
         sizes[tensor.name] = size
     return sizes
-
-
-def format_rows(rows: list[OpRow], file_bytes: int) -> str:
-    """A table of the operators for a terminal.
-
-    Args:
-        rows: What `inspect` gave.
-        file_bytes: Size of the file.
-    """
-    names = [row.op[:_MOST_NAME] for row in rows]
-    op_width = max(map(len, ["total", *names]))
-    lines = [
-        f"{'op':<{op_width}}  {'output shape':<16}  {'bytes':>9}  "
-        f"{'MACs':>11}  {'zero weights':>12}"
-    ]
-    for name, row in zip(names, rows, strict=True):
-        zeros = "" if row.zero_share is None else f"{row.zero_share:.1%}"
-        macs = f"{row.macs:,}" if row.macs else ""
-        shape = "x".join(map(str, row.output_shape))
-        lines.append(
-            f"{name:<{op_width}}  {shape:<16}  {row.constant_bytes:>9,}  "
-            f"{macs:>11}  {zeros:>12}"
-        )
-    total_bytes = sum(row.constant_bytes for row in rows)
-    total_macs = sum(row.macs for row in rows)
-    lines.append(
-        f"{'total':<{op_width}}  {'':<16}  {total_bytes:>9,}  {total_macs:>11,}"
-    )
-    lines.append(f"file: {file_bytes:,} bytes")
-    if any(row.op.startswith("Gxnor") for row in rows):
-        lines.append(
-            "Shapes of packed activations are in words: two for 32 channels."
-        )
-    return "\n".join(lines)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 """Counts where an exported model differs from Keras: nowhere, it must be."""
 
 import dataclasses
-import math
 from typing import Any
 
 import keras
@@ -174,24 +173,3 @@ def in_states(
 ) -> npt.NDArray[np.float32]:
     """Keras' value in the unit in which the program has it."""
     return np.asarray(value, np.float32) / np.float32(tensor.unit or 1.0)
-
-
-def format_comparison(comparison: Comparison) -> str:
-    """A table of the comparison for a terminal."""
-    width = max(len("output"), *map(len, comparison.activations), 8)
-    lines = [f"{'layer':<{width}}  {'compared':>12}  {'differing':>9}"]
-    for name, count in comparison.activations.items():
-        different = comparison.differing_activations[name]
-        lines.append(f"{name:<{width}}  {count:>12,}  {different:>9,}")
-    size = math.prod(comparison.outputs.shape)
-    different = int(
-        np.count_nonzero(comparison.outputs != comparison.keras_outputs)
-    )
-    lines.append(f"{'output':<{width}}  {size:>12,}  {different:>9,}")
-    if not comparison.exact:
-        lines.append(
-            f"labels differing: {comparison.differing_labels:,} of "
-            f"{comparison.samples:,}; largest difference of an output: "
-            f"{comparison.largest_difference:.1e}"
-        )
-    return "\n".join(lines)

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.mcu import published
 from benchmarks.mcu.measure import Row
+from export import terminal_tables
 
 _MARK = " (! not exact)"
 
@@ -36,7 +37,7 @@ def _layer_speed(rows: Sequence[Row]) -> str:
     ]
     return (
         f"Instructions per MAC{_MARK}\n\n"
-        + _aligned([*lines, *published_lines])
+        + _joined([*lines, *published_lines])
         + "\n"
         + textwrap.fill(f"* {published.SOURCE}.", 79, subsequent_indent="  ")
     )
@@ -46,13 +47,13 @@ def _layer_bytes(rows: Sequence[Row]) -> str:
     return (
         "Bytes of layers: weights with thresholds in flash, the largest buffer,"
         "\nand by core the code\n\n"
-        + _aligned(_by_workload(rows, ("flash_bytes", "buffer_bytes")))
+        + _joined(_by_workload(rows, ("flash_bytes", "buffer_bytes")))
     )
 
 
 def _net_speed(rows: Sequence[Row]) -> str:
     lines = _by_density(rows, lambda row: f"{row['instructions'] / 1e6:.2f}")
-    return f"Millions of instructions of an inference{_MARK}\n\n" + _aligned(
+    return f"Millions of instructions of an inference{_MARK}\n\n" + _joined(
         lines
     )
 
@@ -61,7 +62,7 @@ def _net_bytes(rows: Sequence[Row]) -> str:
     return (
         "Bytes of nets: weights with thresholds in flash, arena, the largest "
         "stack,\nand by core the code\n\n"
-        + _aligned(
+        + _joined(
             _by_workload(rows, ("flash_bytes", "arena_bytes", "stack_bytes"))
         )
     )
@@ -107,15 +108,6 @@ def _unique(items: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Columns, the first one to the left, all others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        " ".join(
-            cell.ljust(width) if number == 0 else cell.rjust(width)
-            for number, (cell, width) in enumerate(
-                zip(line, widths, strict=True)
-            )
-        ).rstrip()
-        for line in lines
-    )
+def _joined(lines: Sequence[Sequence[str]]) -> str:
+    """Narrow columns: there are many."""
+    return "\n".join(terminal_tables.aligned(lines, gap=1))

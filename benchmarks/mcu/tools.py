@@ -9,6 +9,7 @@ Prints the packages that are missing, and fails if there are any.
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 
 PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
@@ -54,15 +55,14 @@ def _has_library(compiler: list[str]) -> bool:
     return made.returncode == 0
 
 
-def main() -> int:
-    """Prints what is missing and returns the exit status."""
-    missing = missing_packages()
-    if not missing:
+def print_missing(packages: Sequence[str]) -> int:
+    """Names packages that are not installed; returns the exit status."""
+    if not packages:
         return 0
     print("Debian packages that are not installed:", file=sys.stderr)
-    print(*missing)
+    print(*packages)
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_missing(missing_packages()))

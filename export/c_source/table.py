@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from ..terminal_tables import aligned
 from . import CSource
 
 _HEAD = ("layer", "kernel", "flash", "buffer", "MACs")
@@ -26,16 +27,7 @@ def format_source(source: CSource) -> str:
     flash = sum(row.flash_bytes for row in source.rows)
     macs = sum(row.macs for row in source.rows)
     rows.append(("total", "", _number(flash), "", _number(macs)))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    lines = [
-        "  ".join(
-            f"{cell:<{width}}" if column < 2 else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(
-                zip(row, widths, strict=True)
-            )
-        ).rstrip()
-        for row in rows
-    ]
+    lines = aligned(rows, left=2)
     lines.append(
         f"arena: {source.arena_bytes:,} bytes, with activations and buffers"
     )

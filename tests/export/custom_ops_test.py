@@ -14,7 +14,13 @@ from flatbuffers import flexbuffers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from export import delegate, inspection, op_schema, packing
+from export import (
+    delegate,
+    inspection,
+    op_schema,
+    packing,
+    terminal_tables,
+)
 from export.flatbuffer_builder import (
     FILE_IDENTIFIER,
     ModelBuilder,
@@ -340,7 +346,7 @@ def test_inspection_shows_every_op() -> None:
         problem.weights.size * 16 if row.op == "GxnorConv2D" else 0
         for row in rows
     ]
-    table = inspection.format_rows(rows, len(data))
+    table = terminal_tables.format_rows(rows, len(data))
     assert "GxnorPack" in table and "GxnorUnpack" in table
 
 

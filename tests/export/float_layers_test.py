@@ -7,7 +7,13 @@ import pytest
 from ai_edge_litert.interpreter import OpResolverType
 
 import gxnor_tf
-from export import fusion, lowering, reference, verification
+from export import (
+    fusion,
+    lowering,
+    reference,
+    terminal_tables,
+    verification,
+)
 from export.graph import ExportError
 from export.interpreter import Runner
 from export.program import DiscreteOp, FloatOp
@@ -88,7 +94,8 @@ def test_float32_keeps_the_layers(make, ops):
     np.testing.assert_allclose(
         result.outputs, result.keras_outputs, rtol=1e-4, atol=1e-5
     )
-    assert "labels differing: 0 of 60" in verification.format_comparison(result)
+    table = terminal_tables.format_comparison(result)
+    assert "labels differing: 0 of 60" in table
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,13 @@ import pytest
 import tensorflow as tf
 
 from export import __main__ as command_line
-from export import conversion, flatbuffer_builder, inspection, report
+from export import (
+    conversion,
+    flatbuffer_builder,
+    inspection,
+    report,
+    terminal_tables,
+)
 from tests import browser as browsers
 from tests.export import nets
 
@@ -298,7 +304,7 @@ def test_browser_shows_hostile_names_as_text(written, browser):
 
 def test_terminal_table_of_a_hostile_file(file_contents):
     rows = inspection.inspect(file_contents["hostile"])
-    table = inspection.format_rows(rows, 1)
+    table = terminal_tables.format_rows(rows, 1)
     assert all(c.isprintable() for c in table.replace("\n", ""))
 
 

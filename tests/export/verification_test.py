@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from export import conversion, packing, verification
+from export import conversion, packing, terminal_tables, verification
 from tests.export import nets
 
 
@@ -19,7 +19,7 @@ def test_nothing_differs(make, ops):
     assert set(result.differing_activations.values()) == {0}
     assert all(n % 30 == 0 and n > 0 for n in result.activations.values())
     assert (result.outputs == result.keras_outputs).all()
-    table = verification.format_comparison(result)
+    table = terminal_tables.format_comparison(result)
     assert len(table.splitlines()) == len(result.activations) + 2
 
 

@@ -4,7 +4,7 @@
 from tests.fuzz import python_fuzzer
 
 with python_fuzzer.load():
-    from export import inspection, report
+    from export import inspection, report, terminal_tables
 
 
 def one_input(data: bytes, folder: str) -> None:
@@ -15,7 +15,7 @@ def one_input(data: bytes, folder: str) -> None:
         contents = inspection.contents(data)
     except ValueError:
         return
-    text = inspection.format_rows(contents.rows, len(data))
+    text = terminal_tables.format_rows(contents.rows, len(data))
     assert all(line.isprintable() for line in text.splitlines()), text
     assert "<script" not in report.html_report(contents, "model.tflite")
 

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 
+from benchmarks.mcu.tools import print_missing
+
 
 def find_clang() -> str | None:
     """The compiler if it has libFuzzer and the sanitizers, else None."""
@@ -47,15 +49,5 @@ def missing_packages() -> list[str]:
     return ["clang", f"libclang-rt-{version[1]}-dev"]
 
 
-def main() -> int:
-    """Prints what is missing and returns the exit status."""
-    missing = missing_packages()
-    if not missing:
-        return 0
-    print("Debian packages that are not installed:", file=sys.stderr)
-    print(*missing)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_missing(missing_packages()))
