@@ -118,6 +118,7 @@ docs: $(STAMP)
 	rm -rf out/site out/jupyter_execute
 	$(BIN)/python -m sphinx -W --keep-going --quiet --fresh-env -b html \
 		-c docs -d .cmake/doctrees . out/site
+	@echo "The pages begin at out/site/index.html"
 
 # CI: no test may be skipped. Needs Debian's chromium.
 .PHONY: docs-test

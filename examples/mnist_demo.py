@@ -25,6 +25,7 @@ import tensorflow as tf
 from gxnor_tf.export import files, interpreter, terminal_tables, verification
 from gxnor_tf.files import replacing
 from train import datasets, pipeline
+from train.stopping import stopping
 
 
 def main() -> int:
@@ -39,7 +40,9 @@ def main() -> int:
     training = folder / "training"
 
     _heading("1. Training")
+    # What a run before has left would look like this one's.
     shutil.rmtree(training, ignore_errors=True)
+    (folder / "report.json").unlink(missing_ok=True)
     _run(
         "train.mnist",
         f"--output_dir={training}",
@@ -164,4 +167,6 @@ def _table(report: dict, compared: dict[str, verification.Comparison]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stopping(lambda: "The demonstration begins anew when it is started."):
+        status = main()
+    sys.exit(status)

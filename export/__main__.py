@@ -8,6 +8,7 @@ import argparse
 import fractions
 import os
 import pathlib
+import re
 import sys
 
 import keras
@@ -118,9 +119,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _run(options)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_with_flags(str(error))}", file=sys.stderr)
         return 1
     return 0
+
+
+def _with_flags(text: str) -> str:
+    """An error in whose cure arguments of Python are flags."""
+    text = re.sub(r'\b(ops|float_layers)="(\w+)"', r"--\1=\2", text)
+    return text.replace("Pass `calibration`", "Pass --calibration=FILE.npy")
 
 
 def _scale(text: str) -> float:
@@ -150,7 +157,12 @@ def _run(options: argparse.Namespace) -> None:
                 )
         _check_outputs(options, path)
         data = files.read_tflite(path)
-        inspection.inspect(data)  # Refuses what is none.
+        try:
+            inspection.inspect(data)  # Refuses what is none.
+        except ValueError as error:
+            raise ValueError(
+                f"`{path}`: {error} Export the model again."
+            ) from error
     else:
         _check_outputs(options, path)
         model = files.load_model(path)
@@ -171,10 +183,10 @@ def _run(options: argparse.Namespace) -> None:
         rows = inspection.inspect(data)
         print(terminal_tables.format_rows(rows, len(data)))
     if options.output is not None:
-        ops = options.ops
-        if ops == "custom" and not interpreter.uses_custom_ops(data):
-            ops = "builtin (there is nothing for custom ones)"
-        print(f"{options.output}: {len(data):,} bytes, {ops} ops")
+        ops = f"{options.ops} ops"
+        if options.ops == "custom" and not interpreter.uses_custom_ops(data):
+            ops = "builtin ops (there is nothing for custom ones)"
+        print(f"{options.output}: {len(data):,} bytes, {ops}")
     if options.c_array is not None:
         _write_array(options, data)
     if source is not None:
@@ -189,6 +201,11 @@ def _check_outputs(options: argparse.Namespace, path: pathlib.Path) -> None:
         if output.exists() and path.exists() and output.samefile(path):
             raise ValueError(
                 f"--output must not be the model itself. Received: {output}"
+            )
+        if output.suffix == ".keras":
+            raise ValueError(
+                "--output is the .tflite file to write, and must not end in "
+                f".keras. Received: {output}"
             )
     if options.html is not None:
         files.check_replaceable(options.html)

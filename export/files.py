@@ -43,7 +43,8 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     except Exception as error:
         raise ValueError(
             f"`{path}` cannot be read as a Keras model; it may be damaged, "
-            f"cut off, or of another version. Save the model again. ({error})"
+            "cut off, of another version, or none at all: a model is what "
+            f"`model.save()` writes as `.keras`. Save it again. ({error})"
         ) from error
 
 

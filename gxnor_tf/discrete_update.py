@@ -45,8 +45,8 @@ class DiscreteUpdate(Protocol):
             stream: Number of the weight tensor, for random numbers of its
                 own, likewise.
             iteration: Steps so far, likewise.
-            learning_rate: float32 scalar.
-            transition_gain: m, float32 scalar.
+            learning_rate: float32 scalar. One that is not finite counts as 0.
+            transition_gain: m, float32 scalar. Rules without one ignore it.
 
         Returns:
             The new states, the new moments, and how many states are others
@@ -83,16 +83,22 @@ def make(
         transition_gain: tf.Tensor,
     ) -> tuple[tf.Tensor, tuple[Stored, ...], tf.Tensor]:
         key = random_bits.make_key(seed, stream, iteration)
+        # Certain hops need no chance, and no time for it.
+        uniform = (
+            tf.zeros(shape)
+            if step_rule.default_gain is None
+            else random_bits.uniform(random_bits.random_bits(shape, key, 0))
+        )
         increment, new_moments = step_rule.increment(
             _finite(tf.cast(gradient, tf.float32)),
             tuple(moment_format.decode(stored) for stored in moments),
             iteration + 1,
-            learning_rate,
+            tf.where(tf.math.is_finite(learning_rate), learning_rate, 0.0),
         )
         new_states, remainder = transitions.transition(
             states,
             increment,
-            random_bits.uniform(random_bits.random_bits(shape, key, 0)),
+            uniform,
             space,
             transition_gain,
             step_rule.probability,

@@ -94,11 +94,7 @@ class BFloat16(MomentFormat):
 
 @dataclasses.dataclass(frozen=True)
 class Integer(MomentFormat):
-    """int8 codes c of `sign(c) (c / levels)^2 peak`, one peak per tensor.
-
-    Gradients have heavy tails. Squared codes hold the largest moment and are
-    still fine where most moments are: near zero their unit is
-    `peak / levels^2`.
+    """Moments as int8 codes: what is common to both kinds.
 
     Attributes:
         bits: Bits of a code, 2..8; codes are in -levels..levels with
@@ -112,6 +108,16 @@ class Integer(MomentFormat):
     def levels(self) -> int:
         """The largest code."""
         return (1 << (self.bits - 1)) - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class QuadraticInteger(Integer):
+    """int8 codes c of `sign(c) (c / levels)^2 peak`, one peak per tensor.
+
+    Gradients have heavy tails. Squared codes hold the largest moment and are
+    still fine where most moments are: near zero their unit is
+    `peak / levels^2`.
+    """
 
     def parts(
         self, shape: tuple[int, ...]
@@ -139,22 +145,56 @@ class Integer(MomentFormat):
         return tf.cast(tf.sign(moment) * code, tf.int8), peak
 
 
-_FORMATS: dict[str, MomentFormat] = {
+@dataclasses.dataclass(frozen=True)
+class UniformInteger(Integer):
+    """int8 codes c of `c / levels * largest`.
+
+    For moments that have a limit, and are about as often near it as anywhere
+    else.
+
+    Attributes:
+        largest: The limit, > 0. A moment beyond it is cut off there.
+    """
+
+    largest: float = dataclasses.field(kw_only=True)
+
+    def parts(
+        self, shape: tuple[int, ...]
+    ) -> list[tuple[str, tuple[int, ...], str]]:
+        """See `MomentFormat`."""
+        return [("codes", shape, "int8")]
+
+    def decode(self, stored: Stored) -> tf.Tensor:
+        """See `MomentFormat`."""
+        return tf.cast(stored[0], tf.float32) * (self.largest / self.levels)
+
+    def encode(self, moment: tf.Tensor, bits: tf.Tensor) -> Stored:
+        """Rounds to one of the two codes around, keeping the expectation."""
+        exact = moment * (self.levels / self.largest)
+        below = tf.floor(exact)
+        above = random_bits.uniform(bits) < exact - below
+        code = below + tf.cast(above, tf.float32)
+        code = tf.clip_by_value(code, -self.levels, self.levels)
+        return (tf.cast(code, tf.int8),)
+
+
+_FLOATS: dict[str, MomentFormat] = {
     "float32": Float32(),
     "bfloat16": BFloat16(),
-    "int8": Integer(8),
-    "int6": Integer(6),
-    "int4": Integer(4),
 }
-NAMES = tuple(_FORMATS)
+_BITS = {"int8": 8, "int6": 6, "int4": 4}
+NAMES = (*_FLOATS, *_BITS)
 
 
-def get(name: str) -> MomentFormat:
+def get(name: str, largest: float | None = None) -> MomentFormat:
     """The format by name.
 
     Args:
         name: `"float32"`, `"bfloat16"` or `"int8"`; `"int6"` and `"int4"` are
             int8 tensors with codes of fewer bits, to study how few do.
+        largest: What no moment exceeds, > 0, where that is known. Integer
+            codes are then spread evenly up to it, instead of quadratically up
+            to the largest moment there is.
 
     Raises:
         ValueError: For an unknown name.
@@ -162,9 +202,13 @@ def get(name: str) -> MomentFormat:
     >>> get("int8").levels
     127
     """
-    if not isinstance(name, str) or name not in _FORMATS:
+    if not isinstance(name, str) or name not in NAMES:
         raise ValueError(
-            f"`moment_dtype` must be one of {sorted(_FORMATS)}. "
+            f"`moment_dtype` must be one of {sorted(NAMES)}. "
             f"Received: moment_dtype={name!r}"
         )
-    return _FORMATS[name]
+    if name in _FLOATS:
+        return _FLOATS[name]
+    if largest is None:
+        return QuadraticInteger(_BITS[name])
+    return UniformInteger(_BITS[name], largest=largest)

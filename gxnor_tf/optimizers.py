@@ -18,6 +18,7 @@ from gxnor_tf import (
     schedules,
     step_rules,
 )
+from gxnor_tf.discrete_space import TERNARY
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.overrides import Overrides, TransitionSettings
 from gxnor_tf.overrides import from_config as overrides_from_config
@@ -51,40 +52,44 @@ _OUTER_FEATURES = (
 class DiscreteStateTransition(keras.optimizers.Optimizer):
     """Trains discrete weights by discrete state transition (DST).
 
-    For a `DiscreteVariable` a step rule gives an increment, and the weight
-    hops to a neighbouring state with a probability given by the increment
-    (`gxnor_tf.transitions`). Every other variable (BatchNormalization,
-    biases) is trained by an ordinary Keras optimizer.
+    For a `DiscreteVariable` a step rule gives an increment, and the increment
+    whether the weight hops to a neighbouring state: for certain, or with a
+    probability (`gxnor_tf.transitions`). Every other variable
+    (BatchNormalization, biases) is trained by an ordinary Keras optimizer.
 
     A gradient element that is NaN or infinite counts as 0 for a discrete
     weight, and one beyond +-1e18 as +-1e18, lest it stay in the moments for
-    ever; continuous variables take it as it is, so that a diverged training
-    shows in the loss.
+    ever, and so does a learning rate that is not finite; continuous variables
+    take them as they are, so that a diverged training shows in the loss.
 
     Random numbers depend on the seed, the step and the variable only: a run
     can be repeated, and resumed from a saved model bit for bit.
 
     Args:
         learning_rate: A float, or a Keras learning rate schedule: the size of
-            a typical increment, in units of the weights' values.
-        step_rule: `"momentum"` (moving average of the gradient, normalised by
-            its RMS), `"adam"` (the rule of the paper's code), `"sgd"`
-            (normalised gradient, no moment), `"sign"`, `"bop"` or
-            `"error_feedback"`; see `gxnor_tf.step_rules`.
+            a typical increment (of error_feedback, of what a step adds to
+            it), in units of the weights' values.
+        step_rule: `"error_feedback"` (the normalised gradient; what a hop does
+            not take of it waits in the moment), `"momentum"` (moving average
+            of the gradient, normalised by its RMS), `"adam"` (the rule of the
+            paper's code), `"sgd"` (normalised gradient, no moment), `"sign"`
+            or `"bop"`; see `gxnor_tf.step_rules`.
         transition_gain: m in `tanh(m |residue| / step)`: a number > 0, or a
             schedule (a Keras learning rate schedule, or another callable that
             maps the tensor `iterations` to a number; where that is not > 0
-            no weight makes a random hop; the rules bop and error_feedback
-            do without). With gradient accumulation
-            `iterations` counts updates, while Keras' learning rate schedules
-            count batches. A number can be changed at any time
+            no weight makes a random hop). Default 3; must be left out with
+            error_feedback and bop, whose hops are certain. With gradient
+            accumulation `iterations` counts updates, while Keras' learning
+            rate schedules count batches. A number can be changed at any time
             by assigning to the attribute. A callable of your own must be
             registered with Keras for the model to be loaded again; a lambda
             cannot be saved.
         seed: Integer seed of the transitions.
         beta_1: Decay of the first moment; of momentum, sign and bop the
             largest one. Default 0.998 for these, 0.9 for adam, and 1, which
-            forgets nothing, for error_feedback.
+            forgets nothing, for error_feedback. There
+            `learning_rate / (1 - beta_1)` must be well above half a step of
+            the space, or no weight hops.
         beta_2: Decay of adam's second moment. Default 0.999.
         epsilon: adam's epsilon. Default 1e-8.
         memory_growth: Steps of memory, per step of training so far, of the
@@ -104,11 +109,12 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             Keras than `build` and `update_step`, such as Nadam, is refused.
             Default: Adam, at this optimizer's learning rate.
         overrides: Settings of single discrete variables by pattern, such as
-            `{"conv1/": {"learning_rate_multiplier": 0.5, "beta_1": 0.9}}`.
+            `{"conv1/": {"learning_rate_multiplier": 0.5}}`.
             The first pattern that `re.search` finds in a variable's path
-            decides; it may set `learning_rate_multiplier`,
+            decides; it may set `learning_rate_multiplier`, and of
             `transition_gain`, `beta_1`, `beta_2`, `epsilon`,
-            `memory_growth` and `full_rate_memory`.
+            `memory_growth` and `full_rate_memory` those that the step rule
+            has.
         name: Name of the optimizer.
         **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm` (over discrete
             and continuous variables together),
@@ -131,10 +137,12 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     >>> model.layers[0].kernel.dtype
     'int8'
 
-    With a gain that falls after 1000 steps, and one layer that moves slower:
+    With hops at random, a gain that falls after 1000 steps, and one layer that
+    moves slower:
 
     >>> optimizer = DiscreteStateTransition(
     ...     0.05,
+    ...     "momentum",
     ...     transition_gain=keras.optimizers.schedules.PiecewiseConstantDecay(
     ...         [1000], [3.0, 1.0]),
     ...     overrides={"dense": {"learning_rate_multiplier": 0.5}},
@@ -154,9 +162,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.01,
-        step_rule: str = "momentum",
-        transition_gain: schedules.Schedule = 3.0,
+        learning_rate: Any = 0.03,
+        step_rule: str = "error_feedback",
+        transition_gain: schedules.Schedule | None = None,
         seed: int = 0,
         beta_1: float | None = None,
         beta_2: float | None = None,
@@ -192,7 +200,6 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 "`seed` must be an integer in 0..2^63-1. "
                 f"Received: seed={seed!r}"
             )
-        transition_gain = schedules.checked("transition_gain", transition_gain)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         rule_settings = {
             "beta_1": beta_1,
@@ -205,7 +212,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         possible = self.step_rule.moment_dtypes
         if moment_dtype is None:
             moment_dtype = possible[0]
-        self._moment_format = moment_formats.get(moment_dtype)
+        moment_formats.get(moment_dtype)  # Refuses what is none.
         if moment_dtype not in possible:
             raise ValueError(
                 f"`moment_dtype` of step rule {step_rule!r} must be one of "
@@ -223,19 +230,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             **rule_settings,
         }
         self._overrides = Overrides(overrides, step_rule, rule_settings)
-        # A number is held in a variable, like Keras' learning rate, so that a
-        # compiled step sees it change.
-        self._gain = (
-            transition_gain
-            if callable(transition_gain)
-            else self.add_variable(
-                (),
-                initializer=keras.initializers.Constant(transition_gain),
-                dtype="float32",
-                aggregation="only_first_replica",
-                name="transition_gain",
-            )
-        )
+        self._gain = self._make_gain(transition_gain)
         self._follow_learning_rate = continuous_optimizer is None
         self.continuous_optimizer = _checked_inner(
             keras.optimizers.Adam(name="continuous")
@@ -243,9 +238,32 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             else continuous_optimizer
         )
 
+    def _make_gain(self, given: schedules.Schedule | None) -> Any:
+        step_rules.refuse_gain(self._config["step_rule"], given)
+        default = self.step_rule.default_gain
+        if default is None:
+            return None
+        gain = schedules.checked(
+            "transition_gain", default if given is None else given
+        )
+        if callable(gain):
+            return gain
+        # A number is held in a variable, like Keras' learning rate, so that a
+        # compiled step sees it change.
+        return self.add_variable(
+            (),
+            initializer=keras.initializers.Constant(gain),
+            dtype="float32",
+            aggregation="only_first_replica",
+            name="transition_gain",
+        )
+
     @property
     def transition_gain(self) -> Any:
-        """The gain m now: a variable, or the value of its schedule."""
+        """The gain m now: a variable, or the value of its schedule.
+
+        None for step rules whose hops are certain.
+        """
         if callable(self._gain):
             return schedules.at(self._gain, self.iterations)
         return self._gain
@@ -258,6 +276,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 "Give a number to set it during training. Received: "
                 f"transition_gain={value!r}"
             )
+        step_rules.refuse_gain(self._config["step_rule"], value)
         value = schedules.checked("transition_gain", value)
         if callable(value):
             raise ValueError(
@@ -272,15 +291,14 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         """Bytes of training state per discrete weight.
 
         One for the int8 state, those of each moment (one in int8, beside one
-        float per tensor) and, with gradient accumulation, four for the
-        accumulator.
+        float per tensor for rules other than error_feedback) and, with
+        gradient accumulation, four for the accumulator.
         """
         moments = len(self.step_rule.moment_names)
+        moment_format = moment_formats.get(self._config["moment_dtype"])
         accumulators = bool(self.gradient_accumulation_steps)
         return (
-            1.0
-            + self._moment_format.bytes_per_value * moments
-            + 4.0 * accumulators
+            1.0 + moment_format.bytes_per_value * moments + 4.0 * accumulators
         )
 
     @property
@@ -337,16 +355,20 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             discrete.items(), settings, strict=True
         ):
             self._settings[index] = own
+            moment_format = moment_formats.get(
+                self._config["moment_dtype"],
+                own.step_rule.largest_moment(variable.space),
+            )
             self._updates[index] = discrete_update.make(
                 variable.space,
                 own.step_rule,
-                self._moment_format,
+                moment_format,
                 tuple(variable.shape),
             )
             self._paths[index] = variable.path
             name = variable.path.replace("/", "_")
             self._moments[index] = [
-                self._add_moment(variable, f"{name}_{moment}")
+                self._add_moment(variable, moment_format, f"{name}_{moment}")
                 for moment in self.step_rule.moment_names
             ]
             self._moved[index] = self.add_variable(
@@ -360,14 +382,17 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         )
 
     def _add_moment(
-        self, variable: DiscreteVariable, name: str
+        self,
+        variable: DiscreteVariable,
+        moment_format: moment_formats.MomentFormat,
+        name: str,
     ) -> list[keras.Variable]:
         """What holds a moment, on the device of its variable."""
         strategy = tf.distribute.get_strategy()
         with strategy.extended.colocate_vars_with(variable.value):
             return [
                 self.add_variable(shape, dtype=dtype, name=f"{name}_{part}")
-                for part, shape, dtype in self._moment_format.parts(
+                for part, shape, dtype in moment_format.parts(
                     tuple(variable.shape)
                 )
             ]
@@ -431,7 +456,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             tf.cast(self.iterations, tf.int64),
             tf.cast(learning_rate, tf.float32)
             * settings.learning_rate_multiplier,
-            tf.cast(gain, tf.float32),
+            # Certain hops read none.
+            tf.cast(0.0 if gain is None else gain, tf.float32),
         )
         for moment, new_moment in zip(moments, new_moments, strict=True):
             for part, new_part in zip(moment, new_moment, strict=True):
@@ -496,6 +522,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         """What decides, beside the model, which variables there are."""
 
         def kind(value: Any) -> str:
+            if value is None:
+                return "none"
             number = isinstance(value, keras.Variable)
             return "a number" if number else "a schedule"
 
@@ -508,6 +536,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 if self.step_rule.moment_names
                 else "none"
             ),
+            # Decides what integer codes mean; here for a space of step 1.
+            "largest_moment": self.step_rule.largest_moment(TERNARY),
             "learning_rate": kind(_compat.given_learning_rate(self)),
             "transition_gain": kind(self._gain),
             "gradient_accumulation_steps": (
@@ -524,7 +554,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         inner = None
         if not self._follow_learning_rate:
             inner = keras.optimizers.serialize(self.continuous_optimizer)
-        gain = self._gain if callable(self._gain) else _number(self._gain)
+        gain = self._gain
+        if isinstance(gain, keras.Variable):
+            gain = _number(gain)
         config: dict[str, Any] = super().get_config()
         return (
             config
@@ -543,7 +575,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         """Makes an optimizer from `get_config()`."""
         config = config | {
             "transition_gain": schedules.from_config(
-                config.get("transition_gain", 3.0), custom_objects
+                config.get("transition_gain"), custom_objects
             ),
             "overrides": overrides_from_config(
                 config.get("overrides"), custom_objects

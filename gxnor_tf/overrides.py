@@ -38,14 +38,15 @@ class Overrides:
     Args:
         patterns: Settings by regular expression, in order. Keys of the
             settings: `learning_rate_multiplier` (a number >= 0; 0 keeps the
-            weights as they are), `transition_gain` (number or schedule), and
-            the settings of the step rule (`beta_1`, ...).
+            weights as they are), `transition_gain` (number or schedule; of
+            rules that have one), and the settings of the step rule
+            (`beta_1`, ...).
         rule_name: Name of the step rule.
         rule_settings: Its settings where no pattern says otherwise.
 
     Raises:
         ValueError: If a pattern is no regular expression, a key is unknown or
-            a value out of range.
+            not one of the step rule, or a value is out of range.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Overrides:
             own = {k: v for k, v in given.items() if k in _OWN_KEYS}
             try:
                 made = step_rules.get(rule_name, **{**rule_settings, **rule})
+                step_rules.refuse_gain(rule_name, own.get("transition_gain"))
             except ValueError as error:
                 raise ValueError(f"`overrides[{pattern!r}]`: {error}") from None
             self._settings.append(

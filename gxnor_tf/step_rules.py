@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from gxnor_tf import transitions
+from gxnor_tf.discrete_space import DiscreteSpace
 
 Moments = tuple[tf.Tensor, ...]
 
@@ -35,6 +36,8 @@ class StepRule(abc.ABC):
         moment_names: Names of the moments, tensors of the weights' shape
             that start at 0.
         moment_dtypes: How they can be held, the default first.
+        default_gain: The gain m where none is given; None if there is none,
+            because a hop is certain or none.
         limits: Of its settings, where they are not those of all rules.
     """
 
@@ -42,6 +45,7 @@ class StepRule(abc.ABC):
     moment_dtypes: ClassVar[tuple[str, ...]] = (
         *("int8", "bfloat16", "float32", "int6", "int4"),
     )
+    default_gain: ClassVar[float | None] = 3.0
     limits: ClassVar[dict[str, Limit]] = {}
 
     @abc.abstractmethod
@@ -59,6 +63,17 @@ class StepRule(abc.ABC):
     ) -> tf.Tensor:
         """That of a hop; the paper's unless a rule differs."""
         return transitions.transition_probability(residue, transition_gain)
+
+    def largest_moment(self, space: DiscreteSpace) -> float | None:
+        """What no moment exceeds, after a transition and before it is rounded.
+
+        None if there is no such limit.
+
+        Args:
+            space: Space of the weights.
+        """
+        del space
+        return None
 
     def feedback(self, moments: Moments, remainder: tf.Tensor) -> Moments:
         """The moments after a transition; as they were unless a rule differs.
@@ -197,27 +212,38 @@ class Bop(_MovingAverage):
     rate falls.
     """
 
+    default_gain: ClassVar[float | None] = None
+
     def probability(
         self, residue: tf.Tensor, transition_gain: float | tf.Tensor
     ) -> tf.Tensor:
         """See `StepRule`."""
-        return transitions.nearest(residue, transition_gain)
+        del transition_gain
+        return transitions.certain(residue)
 
 
 @dataclasses.dataclass(frozen=True)
 class ErrorFeedback(StepRule):
     """`e <- b e - lr * g / rms(g)`, `dW = e`; then e is what was not taken.
 
-    The increment is rounded to the nearest whole number of steps; the
-    remainder waits in the moment e for its turn. What would lead out of the
-    space is dropped.
+    The whole steps of the increment are taken, and one more where the rest is
+    beyond `threshold`; the remainder waits in the moment e for its turn. What
+    would lead out of the space is dropped.
 
     Attributes:
-        beta_1: Decay b of what waits; 1 forgets nothing.
+        beta_1: Decay b of what waits; 1 forgets nothing. What waits is at
+            most about `lr / (1 - b)` of a gradient of typical size: with a
+            small b no weight ever hops.
+        threshold: In steps. Having hopped, a weight hops back only where it
+            is `2 threshold - 1` below the place from which it hopped. With a
+            half, the nearest state, a weight midway between two would go to
+            and fro by the rounding of its moment.
     """
 
     beta_1: float = 1.0
+    threshold: ClassVar[float] = 0.55
     moment_names: ClassVar[tuple[str, ...]] = ("error",)
+    default_gain: ClassVar[float | None] = None
     limits: ClassVar[dict[str, Limit]] = {
         "beta_1": ("in [0, 1]", lambda x: 0 <= x <= 1)
     }
@@ -226,7 +252,14 @@ class ErrorFeedback(StepRule):
         self, residue: tf.Tensor, transition_gain: float | tf.Tensor
     ) -> tf.Tensor:
         """See `StepRule`."""
-        return transitions.nearest(residue, transition_gain)
+        del transition_gain
+        return transitions.certain(residue, self.threshold)
+
+    def largest_moment(self, space: DiscreteSpace) -> float:
+        """See `StepRule`."""
+        # So little less that the largest code is not beyond the threshold,
+        # however its product with the unit is rounded.
+        return self.threshold * space.step * (1 - 2**-20)
 
     def increment(
         self,
@@ -314,6 +347,24 @@ def limit(rule: StepRule | type[StepRule], setting: str) -> Limit:
     'in [0, 1)'
     """
     return rule.limits.get(setting, _LIMITS[setting])
+
+
+def refuse_gain(name: str, given: Any) -> None:
+    """Raises an error if a gain was given to a rule that has none.
+
+    Args:
+        name: Name of the rule.
+        given: The gain, a number or a schedule; None if there is none.
+
+    Raises:
+        ValueError: If so.
+    """
+    if given is not None and _RULES[name].default_gain is None:
+        raise ValueError(
+            f"`transition_gain` must be left out with step_rule={name!r}, "
+            "whose hops are certain; a rule such as 'momentum' has a gain. "
+            f"Received: transition_gain={given!r}"
+        )
 
 
 def get(name: str, **settings: float | None) -> StepRule:

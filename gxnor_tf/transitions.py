@@ -58,12 +58,17 @@ def transition_probability(
     return tf.math.tanh(transition_gain * tf.math.abs(residue))
 
 
-def nearest(
-    residue: tf.Tensor, transition_gain: float | tf.Tensor
-) -> tf.Tensor:
-    """The probability that rounds to the nearest state: 0 or 1, without m."""
-    del transition_gain
-    return tf.cast(tf.math.abs(residue) > 0.5, residue.dtype)
+def certain(residue: tf.Tensor, threshold: float = 0.5) -> tf.Tensor:
+    """A probability of 0 or 1: whether a residue is beyond a threshold.
+
+    Args:
+        residue: float32, in steps.
+        threshold: In steps; at a half the weight hops to the nearest state.
+
+    >>> certain(tf.constant([-0.4, 0.6])).numpy().tolist()
+    [0.0, 1.0]
+    """
+    return tf.cast(tf.math.abs(residue) > threshold, residue.dtype)
 
 
 def transition(

@@ -28,7 +28,9 @@ def section(title: str) -> str:
 
 def block(title: str, language: str) -> str:
     [found] = re.findall(
-        f"```{language}\n(.*?)```", section(title), flags=re.DOTALL
+        f"(?<!<!-- not run -->\n)```{language}\n(.*?)```",
+        section(title),
+        flags=re.DOTALL,
     )
     return str(found)
 
@@ -49,6 +51,17 @@ def folder(tmp_path_factory):
         for title in ("In Keras", "In LiteRT"):
             exec(block(title, "python"), namespace)
     return folder, namespace
+
+
+def test_the_other_source_of_images_has_their_form():
+    [text] = re.findall(
+        "<!-- not run -->\n```python\n(.*?)```", section("In Keras"), re.DOTALL
+    )
+    names = {}
+    exec(text.replace('"mnist"', '"digits"'), names)
+    for images, labels in (names["train"], names["test"]):
+        assert images.dtype == np.uint8 and images.ndim == 4
+        assert images.shape[0] == len(labels) > 0
 
 
 def test_keras_and_litert_give_the_same_scores(folder):

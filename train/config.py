@@ -25,6 +25,11 @@ FLOAT = "float"
 # Far beyond any use, and well before a tensor's size overflows.
 MAX_WIDTH = 64
 
+# Who gives one of these and no step rule means the one that has them all.
+_OF_MOMENTUM = (
+    *("momentum", "transition_gain", "memory_growth", "full_rate_memory"),
+)
+
 
 def _setting(
     default: Any,
@@ -130,7 +135,9 @@ class Config:
     momentum: float | None = _setting(
         None,
         "decay of the moving average of the gradient, the largest one where "
-        "there is --memory_growth, in [0, 1). Default: that of the step rule",
+        "there is --memory_growth, in [0, 1); of what waits for a hop with "
+        "--step_rule=error_feedback, where 1 forgets nothing. Default: that "
+        "of the step rule",
     )
     memory_growth: float | None = _setting(
         None,
@@ -196,12 +203,16 @@ class Config:
     derivative_width: float = _setting(
         0.5, "a: half-width of the surrogate derivative around each jump"
     )
-    transition_gain: float = _setting(
-        3.0, "m in the transition probability tanh(m |residue| / step)"
+    transition_gain: float | None = _setting(
+        None,
+        "m in the transition probability tanh(m |residue| / step) of the step "
+        "rules adam, momentum, sgd and sign. Default: 3",
     )
-    step_rule: str = _setting(
-        "momentum",
-        "how a gradient becomes an increment",
+    step_rule: str | None = _setting(
+        None,
+        "how a gradient becomes an increment, see `gxnor_tf.step_rules`. "
+        "Default: error_feedback, or momentum where --momentum, "
+        "--transition_gain, --memory_growth or --full_rate_memory is given",
         choices=("adam", "bop", "error_feedback", "momentum", "sgd", "sign"),
     )
     norm_momentum: float = _setting(
@@ -248,12 +259,7 @@ class Config:
     def _check_limits(self) -> None:
         for name in ("epochs", "batch_size", "steps_per_execution"):
             self._require(getattr(self, name) >= 1, name, ">= 1")
-        for name in (
-            "learning_rate",
-            "derivative_width",
-            "transition_gain",
-            "width",
-        ):
+        for name in ("learning_rate", "derivative_width", "width"):
             value = getattr(self, name)
             self._require(value > 0, name, "a finite number > 0")
         for name in ("norm_momentum", "dropout"):
@@ -396,6 +402,10 @@ class Config:
     def _check_step_rule(self) -> None:
         from gxnor_tf import step_rules
 
+        if self.step_rule is None:
+            asked = any(getattr(self, x) is not None for x in _OF_MOMENTUM)
+            chosen = "momentum" if asked else "error_feedback"
+            object.__setattr__(self, "step_rule", chosen)
         rule = step_rules.get(self.step_rule)
         if self.moment_dtype is None:
             object.__setattr__(self, "moment_dtype", rule.moment_dtypes[0])
@@ -410,19 +420,28 @@ class Config:
             ("memory_growth", "memory_growth"),
             ("full_rate_memory", "full_rate_memory"),
         ):
-            default = getattr(rule, setting, None)
-            value = getattr(self, name)
-            if value is None:
-                object.__setattr__(self, name, default)
-                continue
+            if self._given(name, getattr(rule, setting, None)):
+                text, allows = step_rules.limit(rule, setting)
+                self._require(allows(getattr(self, name)), name, text)
+        if self._given("transition_gain", rule.default_gain):
             self._require(
-                default is not None,
-                name,
-                f"left out with step_rule={self.step_rule}, which has none; "
-                "use step_rule=momentum",
+                self.transition_gain > 0,
+                "transition_gain",
+                "a finite number > 0",
             )
-            text, allows = step_rules.limit(rule, setting)
-            self._require(allows(value), name, text)
+
+    def _given(self, name: str, default: float | None) -> bool:
+        """Whether a setting of the step rule is given; else it is filled in."""
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, default)
+            return False
+        self._require(
+            default is not None,
+            name,
+            f"left out with step_rule={self.step_rule}, which has none; "
+            "use step_rule=momentum",
+        )
+        return True
 
     def _check_zero_window(self) -> None:
         if self.activation_n == FLOAT:

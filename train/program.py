@@ -70,5 +70,5 @@ def _advice() -> str:
         return ""
     return (
         "The same command with --resume continues after the last complete "
-        "epoch."
+        "epoch, and begins anew if there is none."
     )

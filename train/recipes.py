@@ -106,7 +106,7 @@ def _dropped(chosen: dict[str, Any], settings: dict[str, Any]) -> set[str]:
     dropped = set()
     before, after = _framework(chosen), _framework(chosen | settings)
     if _other("step_rule", chosen, settings):
-        dropped |= {"momentum", "moment_dtype"}
+        dropped |= {"momentum", "moment_dtype", "transition_gain"}
     if before.activation_n != after.activation_n:
         dropped.add("zero_window")
     if after.trained_by_adam:
@@ -143,11 +143,6 @@ def _refuse_without_effect(made: Config, settings: dict[str, Any]) -> None:
             f"weight_n=float ({floats})",
         ),
         (made.training == "latent", _OF_TRANSITIONS, "training=latent"),
-        (
-            made.step_rule in ("bop", "error_feedback"),
-            ("transition_gain",),
-            f"step_rule={made.step_rule}, whose hops are certain",
-        ),
         (
             made.step_rule == "sgd",
             ("moment_dtype",),

@@ -56,8 +56,8 @@ class RunFolder:
                 pass
         except OSError as error:
             raise UserError(
-                "`output_dir` must be a folder that can be written: "
-                f"{error.strerror}. Received: output_dir={str(self.path)!r}. "
+                "`output_dir` must be a folder that can be written. Received: "
+                f"output_dir={str(self.path)!r} ({error.strerror}). "
                 "Use another --output_dir."
             ) from error
 

@@ -435,7 +435,8 @@ def _no_form(op: SimpleOp) -> ExportError:
 
 
 def _kind(op: SimpleOp) -> str:
-    return op.kind.replace("_", " ")
+    kind = op.kind.replace("_", " ")
+    return kind if op.inputs[0].is_states else f"{kind} of real numbers"
 
 
 def _layer(tensor: Tensor) -> str:

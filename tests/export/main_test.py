@@ -306,12 +306,12 @@ def float_path(tmp_path_factory):
 def test_float_layers_from_the_command_line(float_path, tmp_path, capsys):
     output = tmp_path / "model.tflite"
     assert run(float_path, f"--output={output}") == 1
-    assert 'pass float_layers="float32"' in capsys.readouterr().err
+    assert "pass --float_layers=float32 (" in capsys.readouterr().err
     arguments = (float_path, f"--output={output}", "--float_layers=float32")
     assert run(*arguments) == 0
     arguments = (float_path, f"--output={output}", "--float_layers=int8")
     assert run(*arguments) == 1
-    assert "Pass `calibration`" in capsys.readouterr().err
+    assert "Pass --calibration=FILE.npy, some" in capsys.readouterr().err
     calibration = tmp_path / "calibration.npy"
     np.save(calibration, np.full((8, 4), 0.5, np.float32))
     assert run(*arguments, f"--calibration={calibration}") == 0
@@ -359,6 +359,19 @@ def test_output_is_not_the_model_itself(model_path, capsys):
     assert run(model_path, f"--output={model_path}") == 1
     assert "must not be the model itself" in capsys.readouterr().err
     assert model_path.read_bytes() == before
+
+
+def test_output_is_no_model(model_path, tmp_path, capsys):
+    assert run(model_path, f"--output={tmp_path / 'other.keras'}") == 1
+    assert "must not end in .keras" in capsys.readouterr().err
+    assert not (tmp_path / "other.keras").exists()
+
+
+def test_what_is_no_tflite_file_is_named(tmp_path, capsys):
+    (tmp_path / "x.tflite").write_bytes(b"PK" * 50)
+    assert run(tmp_path / "x.tflite", "--inspect") == 1
+    error = capsys.readouterr().err
+    assert str(tmp_path / "x.tflite") in error and "Export the model" in error
 
 
 def test_special_files_stay(model_path, tmp_path, capsys):

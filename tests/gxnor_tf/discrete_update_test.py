@@ -43,7 +43,8 @@ def gradient(iteration):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
 def test_is_rule_then_transition_then_rounding(n, name, dtype):
     space = DiscreteSpace(n)
-    rule, moment_format = step_rules.get(name), moment_formats.get(dtype)
+    rule = step_rules.get(name)
+    moment_format = moment_formats.get(dtype, rule.largest_moment(space))
     update = discrete_update.make(space, rule, moment_format, SHAPE)
     states, moments = start(space, rule, moment_format)
     for iteration in range(3):
@@ -82,8 +83,9 @@ def test_is_rule_then_transition_then_rounding(n, name, dtype):
         states, moments = found, stored
 
 
-def test_bad_gradients_count_as_nothing_or_the_largest():
-    space, rule = DiscreteSpace(1), step_rules.get("momentum")
+@pytest.mark.parametrize("name", ["momentum", "error_feedback"])
+def test_bad_gradients_count_as_nothing_or_the_largest(name):
+    space, rule = DiscreteSpace(1), step_rules.get(name)
     moment_format = moment_formats.get("float32")
     update = discrete_update.make(space, rule, moment_format, SHAPE)
     states, moments = start(space, rule, moment_format)
@@ -101,13 +103,14 @@ def test_bad_gradients_count_as_nothing_or_the_largest():
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (2, 3, 4, 5)])
-def test_shapes_without_and_with_elements(shape):
-    space, rule = DiscreteSpace(1), step_rules.get("momentum")
-    moment_format = moment_formats.get("int8")
+@pytest.mark.parametrize("name", ["momentum", "error_feedback"])
+def test_shapes_without_and_with_elements(name, shape):
+    space, rule = DiscreteSpace(1), step_rules.get(name)
+    moment_format = moment_formats.get("int8", rule.largest_moment(space))
     update = discrete_update.make(space, rule, moment_format, shape)
-    moments = ((tf.zeros(shape, tf.int8), tf.constant(0.0)),)
+    moments = (tuple(tf.zeros(s, t) for _, s, t in moment_format.parts(shape)),)
     step = tf.constant(0, tf.int64)
-    states, ((codes, peak),), moved = update(
+    states, ((codes, *peak),), moved = update(
         *(tf.ones(shape), tf.zeros(shape, tf.int8), moments),
         *(SEED, STREAM, step, tf.constant(1.0), GAIN),
     )
@@ -115,7 +118,11 @@ def test_shapes_without_and_with_elements(shape):
     # Whole steps against the gradient, which is the same for all.
     assert (states.numpy() == -1).all()
     assert float(moved) == np.prod(shape)
-    assert float(peak) == pytest.approx(1 / 1.1 if np.prod(shape) else 0)
+    if name == "momentum":
+        (peak,) = peak
+        assert float(peak) == pytest.approx(1 / 1.1 if np.prod(shape) else 0)
+    else:
+        assert not peak and not codes.numpy().any()
 
 
 def test_tensors_that_are_alike_share_what_is_compiled():

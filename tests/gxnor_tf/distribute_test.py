@@ -77,10 +77,11 @@ def gain(step):
     return tf.where(step < 8, 5.0, 1.0)
 
 OPTIMIZERS = {
-    "momentum": lambda: DST(0.1),
+    "error_feedback": lambda: DST(0.1),
+    "momentum": lambda: DST(0.1, "momentum"),
     "adam": lambda: DST(0.1, "adam"),
     "sgd": lambda: DST(0.1, "sgd"),
-    "gain": lambda: DST(0.1, transition_gain=gain, overrides={
+    "gain": lambda: DST(0.1, "momentum", transition_gain=gain, overrides={
         "dense": {"learning_rate_multiplier": 0.5}}),
     "scaled": lambda: keras.optimizers.LossScaleOptimizer(
         DST(0.1), initial_scale=8.0),
@@ -136,7 +137,9 @@ def ran(tmp_path_factory):
     return done.stdout.splitlines(), path
 
 
-@pytest.mark.parametrize("name", ["momentum", "adam", "sgd", "gain", "scaled"])
+@pytest.mark.parametrize(
+    "name", ["error_feedback", "momentum", "adam", "sgd", "gain", "scaled"]
+)
 def test_equals_one_replica_bit_for_bit(ran, name):
     assert f"equal {name}" in ran[0]
 

@@ -10,12 +10,16 @@ import pytest
 import tensorflow as tf
 
 import gxnor_tf
-from gxnor_tf import DiscreteStateTransition, DiscreteVariable
+from gxnor_tf import DiscreteStateTransition, DiscreteVariable, step_rules
 
-RULES = ("momentum", "adam", "sgd")
+RULES = ("error_feedback", "momentum", "adam", "sgd")
 
 # A moving average of one decay from the start, as it is.
-PLAIN = {"memory_growth": math.inf, "moment_dtype": "float32"}
+PLAIN = {
+    "step_rule": "momentum",
+    "memory_growth": math.inf,
+    "moment_dtype": "float32",
+}
 decay = keras.optimizers.schedules.PiecewiseConstantDecay
 
 
@@ -79,6 +83,7 @@ def test_accumulation_equals_steps_with_the_mean(rule):
     assert (variables[0].numpy() != start[0]).any()
     assert accumulating.transition_rates() == plain.transition_rates()
     sized = [v for v in accumulating.variables if v.shape == (40, 5)]
+    assert len(sized) == 1 + len(plain.step_rule.moment_names)
     assert {v.dtype for v in sized} == {"float32"}
     assert accumulating.state_bytes_per_weight == 1 + 4 * len(sized)
 
@@ -148,9 +153,9 @@ def test_gain_schedule_is_evaluated_in_the_graph(gain, jit_compile):
     """Traced once, and yet another gain from the third step on."""
     steps = gradients(4)
     variables, by_hand = pair(), pair()
-    scheduled = DiscreteStateTransition(0.1, transition_gain=gain)
+    scheduled = DiscreteStateTransition(0.1, "momentum", transition_gain=gain)
     scheduled.build(variables)
-    manual = DiscreteStateTransition(0.1, transition_gain=5.0)
+    manual = DiscreteStateTransition(0.1, "momentum", transition_gain=5.0)
     manual.build(by_hand)
     traced = []
 
@@ -168,20 +173,22 @@ def test_gain_schedule_is_evaluated_in_the_graph(gain, jit_compile):
         assert_equal([variables[0].numpy()], [by_hand[0].numpy()])
     assert len(traced) == 2
     assert float(scheduled.transition_gain) == 0.25
-    constant = train(DiscreteStateTransition(0.1, transition_gain=5.0), steps)
+    constant = train(
+        DiscreteStateTransition(0.1, "momentum", transition_gain=5.0), steps
+    )
     assert (constant[0] != variables[0].numpy()).any()
 
 
 def test_gain_that_is_no_gain_keeps_the_space():
     optimizer = DiscreteStateTransition(
-        0.9, transition_gain=lambda step: float("nan")
+        0.9, "momentum", transition_gain=lambda step: float("nan")
     )
     states = train(optimizer, gradients(3))[0]
     assert set(np.unique(states)) <= {-1, 0, 1}
 
 
 def test_gain_is_set_to_numbers_only():
-    number = DiscreteStateTransition(transition_gain=2.0)
+    number = DiscreteStateTransition(0.1, "momentum", transition_gain=2.0)
     for wrong in (0.0, rising):
         with pytest.raises(ValueError, match="transition_gain"):
             number.transition_gain = wrong
@@ -189,7 +196,40 @@ def test_gain_is_set_to_numbers_only():
     assert float(number.transition_gain) == 4
     assert number.get_config()["transition_gain"] == 4
     with pytest.raises(ValueError, match="given as a schedule"):
-        DiscreteStateTransition(transition_gain=rising).transition_gain = 1.0
+        scheduled = DiscreteStateTransition(
+            0.1, "momentum", transition_gain=rising
+        )
+        scheduled.transition_gain = 1.0
+
+
+def test_certain_hops_have_no_gain():
+    optimizer = DiscreteStateTransition(0.1, "error_feedback")
+    assert optimizer.transition_gain is None
+    assert optimizer.get_config()["transition_gain"] is None
+    for wrong in (2.0, rising):
+        with pytest.raises(ValueError, match="whose hops are certain"):
+            optimizer.transition_gain = wrong
+        with pytest.raises(ValueError, match="must be left out with step_r"):
+            DiscreteStateTransition(0.1, "bop", transition_gain=wrong)
+
+
+def test_codes_of_another_meaning_are_refused(monkeypatch):
+    """Of as many variables, in the same types, but another unit."""
+    saved = state(built())
+    monkeypatch.setattr(step_rules.ErrorFeedback, "threshold", 0.5)
+    optimizer = built()
+    with pytest.raises(ValueError, match="`largest_moment` is 0.549.*=0.499"):
+        optimizer.load_own_variables(saved)
+
+
+def test_state_of_another_version_is_refused():
+    """One that did not say what its codes mean."""
+    saved = state(built())
+    layout = json.loads(saved["layout"].tobytes())
+    del layout["largest_moment"]
+    saved["layout"] = np.frombuffer(json.dumps(layout).encode(), np.uint8)
+    with pytest.raises(ValueError, match="written by another version.*compile"):
+        built().load_own_variables(saved)
 
 
 @pytest.mark.parametrize("where", ["optimizer", "override"])
@@ -198,7 +238,7 @@ def test_lambda_is_not_saved(where, tmp_path):
     if where == "override":
         settings = {"overrides": {"first": settings}}
     model = net()
-    model.compile(DiscreteStateTransition(0.2, **settings), "mse")
+    model.compile(DiscreteStateTransition(0.2, "momentum", **settings), "mse")
     fit(model, 0, 1)
     with pytest.raises(ValueError, match="lambda cannot be saved.*registered"):
         model.save(tmp_path / "model.keras")
@@ -242,13 +282,16 @@ def test_override_of_the_gain():
     """The same as an optimizer with that gain; a schedule as well."""
     steps = [[s[0]] for s in gradients(3)]
     wanted = train(
-        DiscreteStateTransition(0.1, transition_gain=decay([0], [9.0, 1.0])),
+        DiscreteStateTransition(
+            0.1, "momentum", transition_gain=decay([0], [9.0, 1.0])
+        ),
         steps,
         variables_at("layer"),
     )
     found = train(
         DiscreteStateTransition(
             0.1,
+            "momentum",
             overrides={"layer/": {"transition_gain": decay([0], [9.0, 1.0])}},
         ),
         steps,
@@ -266,10 +309,11 @@ def test_override_of_the_gain():
         ({"a": 0.1}, r"`overrides\['a'\]` must be a dict"),
         ({"a": {"beta": 0.1}}, r"may set learning_rate_m.*Received: beta=0.1"),
         ({"a": {"beta_1": "x"}}, "must be a number. Received: 'x'"),
-        ({"a": {"beta_1": 1.0}}, r"`overrides\['a'\]`: `beta_1` must be in"),
-        ({"a": {"beta_2": 0.5}}, "'momentum' has no `beta_2`"),
+        ({"a": {"beta_1": 1.5}}, r"`overrides\['a'\]`: `beta_1` must be in"),
+        ({"a": {"beta_2": 0.5}}, "'error_feedback' has no `beta_2`"),
         ({"a": {"learning_rate_multiplier": -1}}, ">= 0. Received: -1"),
         ({"a": {"transition_gain": 0}}, "must be a finite number > 0"),
+        ({"a": {"transition_gain": 2.0}}, "whose hops are certain"),
     ],
 )
 def test_bad_overrides(overrides, text):
@@ -324,6 +368,7 @@ SETTINGS = {
         },
     },
     "rate schedule": {"learning_rate": decay([3], [0.2, 0.05])},
+    "other decay": {"overrides": {"first": {"beta_1": 0.9}}},
 }
 
 
@@ -352,6 +397,8 @@ def fit(model, first, last):
     [
         *[(rule, "accumulating") for rule in RULES],
         *[("momentum", name) for name in SETTINGS if name != "accumulating"],
+        *[("error_feedback", name) for name in ("plain", "rate schedule")],
+        ("error_feedback", "other decay"),
     ],
 )
 def test_resumes_mid_run_bit_for_bit(rule, name, tmp_path):
@@ -410,7 +457,10 @@ def test_state_of_another_rule_is_refused():
             "`gradient_accumulation_steps` is given.*=not given",
         ),
         ({"learning_rate": decay([3], [0.2, 0.1])}, "`learning_rate` is a sch"),
-        ({"transition_gain": rising}, "`transition_gain` is a schedule"),
+        (
+            {"step_rule": "momentum", "transition_gain": rising},
+            "`transition_gain` is a schedule",
+        ),
         (
             {"continuous_optimizer": keras.optimizers.SGD()},
             "optimizer` is SGD.*=Adam",
@@ -418,7 +468,7 @@ def test_state_of_another_rule_is_refused():
     ],
 )
 def test_state_of_other_settings_is_refused(settings, text):
-    optimizer = built()
+    optimizer = built(step_rule=settings.get("step_rule", "error_feedback"))
     with pytest.raises(ValueError, match=text):
         optimizer.load_own_variables(state(built(**settings)))
 

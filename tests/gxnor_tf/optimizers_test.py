@@ -50,7 +50,7 @@ def fit(model, epochs=1, **kwargs):
     )
 
 
-def compiled(rule="momentum", jit_compile=False, **kwargs):
+def compiled(rule="error_feedback", jit_compile=False, **kwargs):
     model = make_model()
     model.compile(
         optimizer=DiscreteStateTransition(
@@ -92,10 +92,11 @@ def test_xla_trains_the_same_weights(rule):
             assert different.mean() < 0.02
 
 
-def test_eager_and_graph_train_the_same_weights():
-    graph, eager = compiled(), make_model()
+@pytest.mark.parametrize("rule", ["error_feedback", "momentum"])
+def test_eager_and_graph_train_the_same_weights(rule):
+    graph, eager = compiled(rule), make_model()
     eager.compile(
-        optimizer=DiscreteStateTransition(**RULES["momentum"]),
+        optimizer=DiscreteStateTransition(step_rule=rule, **RULES[rule]),
         loss="squared_hinge",
         run_eagerly=True,
     )
@@ -287,15 +288,21 @@ def test_monitor_needs_the_optimizer():
         ({"beta_1": True}, "beta_1=True"),
         ({"seed": True}, "seed=True"),
         ({"learning_rate": np.float32(-1)}, "learning_rate=-1.0"),
-        ({"transition_gain": 0.0}, "transition_gain=0.0"),
-        ({"transition_gain": np.nan}, "transition_gain=nan"),
-        ({"beta_1": 1.0}, "`beta_1` must be in"),
+        (
+            {"step_rule": "adam", "transition_gain": 0.0},
+            "transition_gain=0.0",
+        ),
+        (
+            {"step_rule": "adam", "transition_gain": np.nan},
+            "transition_gain=nan",
+        ),
+        ({"beta_1": 1.5}, "`beta_1` must be in"),
         ({"moment_dtype": "half"}, "`moment_dtype` must be one of"),
         (
             {"step_rule": "adam", "moment_dtype": "int8"},
             "`moment_dtype` of step rule 'adam' must be one of bfloat16",
         ),
-        ({"beta_2": 0.9}, "'momentum' has no `beta_2`"),
+        ({"beta_2": 0.9}, "'error_feedback' has no `beta_2`"),
         ({"step_rule": "sgd", "beta_1": 0.9}, "has no `beta_1`"),
         ({"step_rule": "adam", "epsilon": 0.0}, "`epsilon` must be > 0"),
         ({"weight_decay": 0.1}, "`weight_decay` is not supported"),

@@ -133,7 +133,7 @@ def test_eager_graph_and_xla_agree():
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])
-def test_nearest_rounds_and_leaves_the_remainder(n):
+def test_certain_hops_round_and_leave_the_remainder(n):
     space = DiscreteSpace(n, half_range=0.5)
     rng = np.random.default_rng(n)
     states = rng.choice(space.states, 1000)
@@ -143,7 +143,7 @@ def test_nearest_rounds_and_leaves_the_remainder(n):
         increment,
         rng.random(1000, np.float32),
         space,
-        probability=transitions.nearest,
+        probability=lambda residue, _: transitions.certain(residue),
     )
     values = states * space.unit
     bounded = np.clip(increment, -0.5 - values, 0.5 - values)

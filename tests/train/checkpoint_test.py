@@ -199,6 +199,7 @@ def test_state_of_a_rule_with_as_many_variables(trained, progress, tmp_path):
 @pytest.mark.parametrize(
     ("rule", "settings"),
     [
+        ("error_feedback", {}),
         ("momentum", {}),
         ("adam", {}),
         ("sgd", {}),

@@ -15,9 +15,16 @@ from train.errors import UserError
 def test_dependent_defaults():
     made = config.Config()
     assert made.final_learning_rate == pytest.approx(1e-3 * 0.03)
-    assert (made.momentum, made.memory_growth) == (0.998, 0.1)
-    assert made.full_rate_memory == 20
+    assert (made.step_rule, made.momentum) == ("error_feedback", 1)
+    assert made.memory_growth is made.full_rate_memory is None
+    assert made.transition_gain is None
+    momentum = config.Config(step_rule="momentum")
+    assert (momentum.momentum, momentum.memory_growth) == (0.998, 0.1)
+    assert (momentum.full_rate_memory, momentum.transition_gain) == (20, 3)
     assert config.Config(step_rule="bop").full_rate_memory is None
+    for name in ("momentum", "memory_growth", "transition_gain"):
+        assert config.Config(**{name: 0.5}).step_rule == "momentum"
+    assert config.Config(full_rate_memory=9.0).step_rule == "momentum"
     assert made.moment_dtype == "int8"
     assert made.zero_window == 0.5
     adam = config.Config(step_rule="adam")
@@ -79,7 +86,14 @@ def test_every_preset_of_the_library_has_its_flag_value():
         ({"derivative_width": 0.0}, "`derivative_width` must be a finite"),
         ({"derivative_width": -1.0}, "`derivative_width`"),
         ({"derivative": "gaussian"}, "`derivative` must be one of rectang"),
-        ({"transition_gain": 0.0}, "`transition_gain`"),
+        (
+            {"transition_gain": 0.0, "step_rule": "adam"},
+            "`transition_gain` must be a finite number > 0",
+        ),
+        (
+            {"transition_gain": 3.0, "step_rule": "bop"},
+            "`transition_gain` must be left out",
+        ),
         ({"step_rule": "rmsprop"}, "`step_rule` must be one of adam"),
         ({"distribute": "tpu"}, "`distribute` must be one of none, mirrored"),
         ({"epochs": 0}, "`epochs` must be >= 1"),
@@ -145,14 +159,23 @@ def test_every_preset_of_the_library_has_its_flag_value():
         ({"learning_rate": math.inf}, "`learning_rate` must be a finite"),
         ({"final_learning_rate": 0.5}, "`final_learning_rate`.*=0.03"),
         ({"final_learning_rate": 0.0}, "`final_learning_rate`"),
-        ({"momentum": 1.0}, r"`momentum` must be in \[0, 1\)"),
+        (
+            {"momentum": 1.0, "step_rule": "momentum"},
+            r"`momentum` must be in \[0, 1\)",
+        ),
         ({"momentum": 0.5, "step_rule": "sgd"}, "`momentum` must be left out"),
         (
             {"memory_growth": 0.5, "step_rule": "adam"},
             "`memory_growth` must be left out",
         ),
-        ({"memory_growth": 0.0}, "`memory_growth` must be > 0"),
-        ({"full_rate_memory": 0.5}, "`full_rate_memory` must be >= 1"),
+        (
+            {"memory_growth": 0.0, "step_rule": "momentum"},
+            "`memory_growth` must be > 0",
+        ),
+        (
+            {"full_rate_memory": 0.5, "step_rule": "sign"},
+            "`full_rate_memory` must be >= 1",
+        ),
         (
             {"full_rate_memory": 99.0, "step_rule": "bop"},
             "`full_rate_memory` must be left out",

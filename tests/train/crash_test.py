@@ -11,7 +11,10 @@ from tests.privileges import WITHOUT_OVERRIDE
 from tests.train import crash, runs
 
 EPOCHS = 8
-HINT = "The same command with --resume continues after the last complete epoch."
+HINT = (
+    "The same command with --resume continues after the last complete epoch, "
+    "and begins anew if there is none."
+)
 
 
 def last_line(end: crash.End) -> str:
@@ -60,9 +63,9 @@ def test_a_run_survives_all_that_can_end_it(tmp_path):
         run.folder.chmod(0o755)
         assert end.status == 1
         assert last_line(end) == (
-            "error: `output_dir` must be a folder that can be written: "
-            f"Permission denied. Received: output_dir={str(run.folder)!r}. Use "
-            "another --output_dir."
+            "error: `output_dir` must be a folder that can be written. "
+            f"Received: output_dir={str(run.folder)!r} (Permission denied). "
+            "Use another --output_dir."
         )
         run.check()
 

@@ -53,6 +53,14 @@ def test_adam_gets_its_own_learning_rate_in_any_recipe(settings, rate):
     )
 
 
+def test_a_setting_of_momentum_alone_asks_for_momentum():
+    assert mnist(transition_gain=1.0).step_rule == "momentum"
+    assert mnist(memory_growth=0.3).step_rule == "momentum"
+    assert mnist(momentum=0.9).step_rule == "momentum"
+    assert mnist(transition_gain=None).step_rule == "error_feedback"
+    assert paper(transition_gain=1.0).step_rule == "adam"
+
+
 def test_another_schedule_drops_the_recipe_s_settings_of_the_old_one():
     cifar10 = functools.partial(recipes.from_recipe, "cifar10", "paper")
     assert cifar10().milestone_shares == (0.5, 0.8)

@@ -8,12 +8,13 @@ from train.errors import UserError
 
 EVERYWHERE = studies.Scope(cifar10="cifar10")
 SIZES = {
-    "rules": 44,
+    "rules": 52,
     "activations": 24,
     "levels": 25,
     "recipes": 23,
     "tuning": 18,
     "baselines": 6,
+    "gap": 12,
     "lengths": 6,
     "headline": 2,
 }
@@ -42,7 +43,7 @@ def test_every_study_is_described():
         assert name in SIZES
         assert study.question.endswith((".", "?"))
         assert study.plot in plots.PLOTS
-        assert study.seeds >= (1 if name == "tuning" else 3)
+        assert study.seeds >= (1 if name in ("tuning", "gap") else 3)
 
 
 def test_settings_of_groups_meet_in_the_default():
@@ -86,8 +87,19 @@ def test_the_baselines_are_tuned_cases():
     assert compared < tuned
 
 
+def test_the_ends_of_the_gap_are_the_baselines():
+    scope = studies.Scope(cifar10="cifar10")
+    ends, compared = (
+        [case.config() for case in studies.STUDIES[name].cases(scope)]
+        for name in ("gap", "baselines")
+    )
+    assert [x for x in ends if x in compared] == [
+        x for x in compared if x.training == "dst"
+    ]
+
+
 def test_cifar10_is_left_out_unless_given():
-    for name in ("tuning", "baselines", "lengths"):
+    for name in ("tuning", "baselines", "gap", "lengths"):
         cases = studies.STUDIES[name].cases(studies.Scope())
         assert {case.net for case in cases} == {"mnist"}
 
