@@ -436,7 +436,8 @@ def _no_form(op: SimpleOp) -> ExportError:
 
 def _kind(op: SimpleOp) -> str:
     kind = op.kind.replace("_", " ")
-    return kind if op.inputs[0].is_states else f"{kind} of real numbers"
+    has_form = op.kind == "max_pool" and not op.inputs[0].is_states
+    return f"{kind} of real numbers" if has_form else kind
 
 
 def _layer(tensor: Tensor) -> str:

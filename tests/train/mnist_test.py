@@ -32,6 +32,8 @@ def test_digits(tmp_path):
         "--dataset=digits",
         "--epochs=1",
         "--width=0.25",
+        # Steps enough for gradients to add up to hops.
+        "--batch_size=20",
     )
     done = run(*arguments, folder=tmp_path)
     assert done.returncode == 0, done.stderr

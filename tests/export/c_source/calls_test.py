@@ -99,7 +99,7 @@ DEPTHWISE = gxnor_tf.DiscreteDepthwiseConv2D
         ),
         (
             [conv(), act(), conv(), L.MaxPooling2D(2, name="last")],
-            r"`last` \(max pool\) has no form in C",
+            r"`last` \(max pool of real numbers\) has no form in C",
         ),
     ],
 )
