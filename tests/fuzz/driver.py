@@ -79,24 +79,24 @@ def run(target: Target, seconds: int, folder: pathlib.Path) -> Result:
     log = folder / "logs" / f"{target.name}.txt"
     before = time.time()
     with log.open("wb") as stream:
-        try:
-            status = subprocess.run(
-                [
-                    *target.command,
-                    *map(str, (corpus, seeds, crashes)),
-                    *target.flags,
-                    f"-max_total_time={seconds}",
-                    f"-artifact_prefix={crashes}{os.sep}",
-                    "-print_final_stats=1",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                timeout=seconds + _GRACE,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            status = -1
+        status = subprocess.run(
+            [
+                # Its child, unlike ours, does not inherit our peak memory,
+                # which libFuzzer would take for that of the target.
+                *("timeout", "--foreground", "--signal=KILL"),
+                f"{seconds + _GRACE}",
+                *target.command,
+                *map(str, (corpus, seeds, crashes)),
+                *target.flags,
+                f"-max_total_time={seconds}",
+                f"-artifact_prefix={crashes}{os.sep}",
+                "-print_final_stats=1",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
     text = log.read_bytes().decode("utf-8", "replace")
     written = re.findall(r"Test unit written to (.*)", text)
     return Result(

@@ -6,6 +6,7 @@ import pathlib
 import shlex
 import subprocess
 
+import numpy as np
 import pytest
 
 from tests.fuzz import driver, tools
@@ -80,3 +81,12 @@ def test_table_fits_a_terminal() -> None:
     assert len({len(line) for line in lines}) == 1
     assert len(lines[0]) <= 80
     assert "10,000,000,000" in lines[1]
+
+
+def test_memory_of_the_caller_is_not_that_of_the_target(
+    tmp_path: pathlib.Path,
+) -> None:
+    """A process inherits the peak of the one that started it."""
+    np.ones(9 * 2**28, np.uint8)  # 2.25 GiB, the limit is 2.
+    result = driver.run(planted(tmp_path, "-DMENDED"), 1, tmp_path)
+    assert result.crashes == 0, result.log.read_text()
