@@ -36,8 +36,8 @@ class StepRule(abc.ABC):
         moment_names: Names of the moments, tensors of the weights' shape
             that start at 0.
         moment_dtypes: How they can be held, the default first.
-        default_gain: The gain m where none is given; None if there is none,
-            because a hop is certain or none.
+        default_gain: The gain m where none is given; None for a rule without
+            a gain, whose hops are certain.
         limits: Of its settings, where they are not those of all rules.
     """
 

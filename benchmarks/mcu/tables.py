@@ -37,7 +37,7 @@ def _layer_speed(rows: Sequence[Row]) -> str:
     ]
     return (
         f"Instructions per MAC{_MARK}\n\n"
-        + _joined([*lines, *published_lines])
+        + _narrow([*lines, *published_lines])
         + "\n"
         + textwrap.fill(f"* {published.SOURCE}.", 79, subsequent_indent="  ")
     )
@@ -47,13 +47,13 @@ def _layer_bytes(rows: Sequence[Row]) -> str:
     return (
         "Bytes of layers: weights with thresholds in flash, the largest buffer,"
         "\nand by core the code\n\n"
-        + _joined(_by_workload(rows, ("flash_bytes", "buffer_bytes")))
+        + _narrow(_by_workload(rows, ("flash_bytes", "buffer_bytes")))
     )
 
 
 def _net_speed(rows: Sequence[Row]) -> str:
     lines = _by_density(rows, lambda row: f"{row['instructions'] / 1e6:.2f}")
-    return f"Millions of instructions of an inference{_MARK}\n\n" + _joined(
+    return f"Millions of instructions of an inference{_MARK}\n\n" + _narrow(
         lines
     )
 
@@ -62,7 +62,7 @@ def _net_bytes(rows: Sequence[Row]) -> str:
     return (
         "Bytes of nets: weights with thresholds in flash, arena, the largest "
         "stack,\nand by core the code\n\n"
-        + _joined(
+        + _narrow(
             _by_workload(rows, ("flash_bytes", "arena_bytes", "stack_bytes"))
         )
     )
@@ -108,6 +108,6 @@ def _unique(items: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
 
 
-def _joined(lines: Sequence[Sequence[str]]) -> str:
-    """Narrow columns: there are many."""
+def _narrow(lines: Sequence[Sequence[str]]) -> str:
+    """Columns one blank apart: there are many."""
     return "\n".join(terminal_tables.aligned(lines, gap=1))

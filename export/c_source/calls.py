@@ -436,8 +436,9 @@ def _no_form(op: SimpleOp) -> ExportError:
 
 def _kind(op: SimpleOp) -> str:
     kind = op.kind.replace("_", " ")
-    has_form = op.kind == "max_pool" and not op.inputs[0].is_states
-    return f"{kind} of real numbers" if has_form else kind
+    # Of states it has a form: the numbers are what stands in the way.
+    of_reals = op.kind == "max_pool" and not op.inputs[0].is_states
+    return f"{kind} of real numbers" if of_reals else kind
 
 
 def _layer(tensor: Tensor) -> str:
