@@ -95,7 +95,7 @@ def make(
             iteration + 1,
             tf.where(tf.math.is_finite(learning_rate), learning_rate, 0.0),
         )
-        new_states, remainder = transitions.transition(
+        new_states, bounded = transitions.transition(
             states,
             increment,
             uniform,
@@ -103,6 +103,11 @@ def make(
             transition_gain,
             step_rule.probability,
         )
+        # A branch, though always taken: XLA then reads the states that it has
+        # written, where it would otherwise compute them once more for each of
+        # the other results.
+        new_states = tf.cond(iteration >= 0, lambda: new_states, lambda: states)
+        remainder = transitions.remainder(states, new_states, bounded, space)
         new_moments = step_rule.feedback(new_moments, remainder)
         stored = tuple(
             moment_format.encode(
@@ -110,13 +115,7 @@ def make(
             )
             for draw, moment in enumerate(new_moments, start=1)
         )
-        # A branch, though always taken: XLA then counts the states that it has
-        # written, where it would otherwise compute all of them once more.
-        moved = tf.cond(
-            iteration >= 0,
-            lambda: _count(new_states != states),
-            lambda: tf.constant(0.0),
-        )
+        moved = _count(new_states != states)
         return new_states, stored, moved
 
     compiled: Any = tf.function(update, autograph=False, jit_compile=True)

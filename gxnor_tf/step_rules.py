@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from gxnor_tf import transitions
+from gxnor_tf import reductions, transitions
 from gxnor_tf.discrete_space import DiscreteSpace
 
 Moments = tuple[tf.Tensor, ...]
@@ -91,8 +91,9 @@ def _normalise(direction: tf.Tensor) -> tf.Tensor:
     none afterwards. A small number added to the RMS would not do: XLA is free
     to join both divisions to one by a product, which would be 0.
     """
-    peak = tf.maximum(tf.reduce_max(tf.abs(direction)), _TINY)
-    rms = peak * tf.sqrt(tf.reduce_mean(tf.square(direction / peak)))
+    peak = tf.maximum(reductions.largest(direction, of=tf.abs), _TINY)
+    squares = reductions.total(direction, of=lambda x: tf.square(x / peak))
+    rms = peak * tf.sqrt(squares / math.prod(direction.shape))
     return tf.where(
         rms >= _TINY, direction / tf.maximum(rms, _TINY), tf.zeros_like(rms)
     )

@@ -92,23 +92,47 @@ def transition(
             a hop.
 
     Returns:
-        `(new_states, remainder)`: the new states, int8, always inside the
-        space; and what they did not take of the bounded increment, float32
-        and in values.
+        `(new_states, bounded)`: the new states, int8, always inside the
+        space; and the increment in steps that was offered to them, float32.
 
     Example:
 
-    >>> new, remainder = transition(tf.constant([-1, 0, 1], tf.int8),
-    ...                             tf.constant([2.0, 0.25, 5.0]),
-    ...                             tf.constant([0.5, 0.1, 0.0]),
-    ...                             DiscreteSpace(1))
-    >>> new.numpy().tolist(), remainder.numpy().tolist()
-    ([1, 1, 1], [0.0, -0.75, 0.0])
+    >>> states = tf.constant([-1, 0, 1], tf.int8)
+    >>> new, bounded = transition(states, tf.constant([2.0, 0.25, 5.0]),
+    ...                           tf.constant([0.5, 0.1, 0.0]),
+    ...                           DiscreteSpace(1))
+    >>> new.numpy().tolist(), bounded.numpy().tolist()
+    ([1, 1, 1], [2.0, 0.25, 0.0])
     """
     current = tf.cast(states, tf.float32)
     bounded = bounded_increment(increment, current, space)
     jump, residue = split(bounded)
     hop = tf.cast(uniform < probability(residue, transition_gain), tf.float32)
     taken = jump + tf.math.sign(bounded) * hop
-    new_states = tf.cast(current + taken * space.state_stride, tf.int8)
-    return new_states, (bounded - taken) * space.step
+    return tf.cast(current + taken * space.state_stride, tf.int8), bounded
+
+
+def remainder(
+    states: tf.Tensor,
+    new_states: tf.Tensor,
+    bounded: tf.Tensor,
+    space: DiscreteSpace,
+) -> tf.Tensor:
+    """What a transition did not take of the bounded increment.
+
+    Args:
+        states: int8 states before the transition.
+        new_states: Those after it.
+        bounded: The bounded increment, in steps.
+        space: The space of the states.
+
+    Returns:
+        float32, in values.
+
+    >>> remainder(tf.constant([0, 0], tf.int8), tf.constant([1, 0], tf.int8),
+    ...           tf.constant([0.75, 0.25]), DiscreteSpace(1)).numpy().tolist()
+    [-0.25, 0.25]
+    """
+    # Differences of states of 8 bits may need 9.
+    before, after = (tf.cast(x, tf.float32) for x in (states, new_states))
+    return (bounded - (after - before) / space.state_stride) * space.step

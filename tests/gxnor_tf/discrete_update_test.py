@@ -60,7 +60,7 @@ def test_is_rule_then_transition_then_rounding(n, name, dtype):
             step + 1,
             RATE,
         )
-        expected, remainder = transitions.transition(
+        expected, bounded = transitions.transition(
             states,
             increment,
             random_bits.uniform(bits[0]),
@@ -68,7 +68,9 @@ def test_is_rule_then_transition_then_rounding(n, name, dtype):
             GAIN,
             rule.probability,
         )
-        floats = rule.feedback(floats, remainder)
+        floats = rule.feedback(
+            floats, transitions.remainder(states, expected, bounded, space)
+        )
         assert space.contains(found.numpy())
         assert float(moved) == np.sum(found != states)
         # XLA rounds float32 otherwise in the last bit, which decides a hop or

@@ -138,13 +138,14 @@ def test_certain_hops_round_and_leave_the_remainder(n):
     rng = np.random.default_rng(n)
     states = rng.choice(space.states, 1000)
     increment = rng.normal(0, space.step, 1000).astype(np.float32)
-    new, remainder = transitions.transition(
+    new, bounded = transitions.transition(
         states,
         increment,
         rng.random(1000, np.float32),
         space,
         probability=lambda residue, _: transitions.certain(residue),
     )
+    remainder = transitions.remainder(states, new, bounded, space)
     values = states * space.unit
     bounded = np.clip(increment, -0.5 - values, 0.5 - values)
     taken = (new.numpy().astype(int) - states) * space.unit
