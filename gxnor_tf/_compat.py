@@ -150,3 +150,14 @@ def inside_xla() -> bool:
     traced once, so that the answer may choose between equal forms only.
     """
     return tf.__internal__.get_enclosing_xla_context() is not None
+
+
+def inside_xla_on_cpu() -> bool:
+    """`inside_xla()`, and there is no device but CPUs.
+
+    Other devices have kernels of their own for what is slow on these.
+    """
+    return inside_xla() and all(
+        device.device_type == "CPU"
+        for device in tf.config.get_visible_devices()
+    )

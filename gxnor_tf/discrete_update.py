@@ -89,8 +89,10 @@ def make(
             if step_rule.default_gain is None
             else random_bits.uniform(random_bits.random_bits(shape, key, 0))
         )
+        # That of a product over several axes may come without its sizes.
+        gradient = tf.ensure_shape(tf.cast(gradient, tf.float32), shape)
         increment, new_moments = step_rule.increment(
-            _finite(tf.cast(gradient, tf.float32)),
+            _finite(gradient),
             tuple(moment_format.decode(stored) for stored in moments),
             iteration + 1,
             tf.where(tf.math.is_finite(learning_rate), learning_rate, 0.0),

@@ -7,7 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from gxnor_tf import _compat
 from gxnor_tf._arguments import integer
+from gxnor_tf.layers import xla_convolution
 from gxnor_tf.layers.convolution import DiscreteConvolution, Lengths
 
 
@@ -59,13 +61,26 @@ class GroupedConvolution(DiscreteConvolution):
             before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
             inputs = keras.ops.pad(inputs, ((0, 0), (before, 0), (0, 0)))
             padding = "valid"
+        kernel = self.read(self.kernel)
+        if (
+            _compat.inside_xla_on_cpu()
+            and self._is_plain()
+            and xla_convolution.applies(inputs, self.kernel_size)
+        ):
+            return xla_convolution.convolve_valid(inputs, kernel)
         return keras.ops.conv(
             inputs,
-            self.read(self.kernel),
+            kernel,
             strides=self.strides,
             padding=padding,
             data_format="channels_last",
             dilation_rate=self.dilation_rate,
+        )
+
+    def _is_plain(self) -> bool:
+        """Whether kernels slide over the inputs as they are, step by step."""
+        return self.padding == "valid" and all(
+            n == 1 for n in (self.groups, *self.strides, *self.dilation_rate)
         )
 
     def get_config(self) -> dict[str, Any]:
