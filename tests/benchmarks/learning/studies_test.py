@@ -43,7 +43,8 @@ def test_every_study_is_described():
         assert name in SIZES
         assert study.question.endswith((".", "?"))
         assert study.plot in plots.PLOTS
-        assert study.seeds >= (1 if name in ("tuning", "gap") else 3)
+        few = name in ("tuning", "gap", "lengths")
+        assert study.seeds >= (1 if few else 3)
 
 
 def test_settings_of_groups_meet_in_the_default():
@@ -85,6 +86,26 @@ def test_the_baselines_are_tuned_cases():
         for name in ("tuning", "baselines")
     )
     assert compared < tuned
+
+
+@pytest.mark.parametrize("net", ["mnist", "cifar10"])
+def test_no_chosen_rate_is_at_the_border_of_those_tried(net):
+    scope = studies.Scope(cifar10="cifar10")
+    tried, chosen = (
+        [
+            (case.config().training, case.config().weight_n, case.config())
+            for case in studies.STUDIES[name].cases(scope)
+            if case.net == net
+        ]
+        for name in ("tuning", "baselines")
+    )
+    for training, weight_n, config in chosen:
+        rates = [
+            x.learning_rate
+            for t, w, x in tried
+            if (t, w) == (training, weight_n)
+        ]
+        assert min(rates) < config.learning_rate < max(rates)
 
 
 def test_the_ends_of_the_gap_are_the_baselines():
