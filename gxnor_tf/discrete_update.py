@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from gxnor_tf import random_bits, transitions
+from gxnor_tf import random_bits, reductions, transitions
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.moment_formats import MomentFormat, Stored
 from gxnor_tf.step_rules import StepRule
@@ -117,19 +117,14 @@ def make(
             )
             for draw, moment in enumerate(new_moments, start=1)
         )
-        moved = _count(new_states != states)
-        return new_states, stored, moved
+        moved = reductions.total(
+            states, new_states, of=lambda x, y: tf.cast(x != y, tf.int32)
+        )
+        return new_states, stored, tf.cast(moved, tf.float32)
 
     compiled: Any = tf.function(update, autograph=False, jit_compile=True)
     made: DiscreteUpdate = compiled
     return made
-
-
-def _count(condition: tf.Tensor) -> tf.Tensor:
-    """In int32 along an axis first: exact, and no tensor of wide integers."""
-    last = [-1] if condition.shape.rank else []
-    counts = tf.reduce_sum(tf.cast(condition, tf.int32), axis=last)
-    return tf.reduce_sum(tf.cast(counts, tf.float32))
 
 
 def _finite(gradient: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ instruction, and closer to the exact sum.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -16,15 +16,15 @@ import tensorflow as tf
 _PARTS = 16
 _MANY = 4096
 
-_Map = Callable[[tf.Tensor], tf.Tensor]
+_Map = Callable[..., tf.Tensor]
 
 
-def total(x: tf.Tensor, of: _Map = tf.identity) -> tf.Tensor:
+def total(*tensors: tf.Tensor, of: _Map = tf.identity) -> tf.Tensor:
     """The sum over all elements; 0 if there are none.
 
     Args:
-        x: Tensor of a static shape.
-        of: What is summed, by element.
+        *tensors: Tensors of one static shape.
+        of: What is summed: maps an element of each to a number.
 
     Returns:
         A scalar.
@@ -32,15 +32,15 @@ def total(x: tf.Tensor, of: _Map = tf.identity) -> tf.Tensor:
     >>> float(total(tf.constant([[1.0, 2.0], [3.0, 4.0]]), of=tf.square))
     30.0
     """
-    return _reduced(x, of, tf.add, tf.reduce_sum)
+    return _reduced(tensors, of, tf.add, tf.reduce_sum)
 
 
-def largest(x: tf.Tensor, of: _Map = tf.identity) -> tf.Tensor:
+def largest(*tensors: tf.Tensor, of: _Map = tf.identity) -> tf.Tensor:
     """The largest over all elements; the least of the dtype if there are none.
 
     Args:
-        x: Tensor of a static shape.
-        of: What is compared, by element.
+        *tensors: Tensors of one static shape.
+        of: What is compared: maps an element of each to a number.
 
     Returns:
         A scalar.
@@ -48,22 +48,24 @@ def largest(x: tf.Tensor, of: _Map = tf.identity) -> tf.Tensor:
     >>> float(largest(tf.constant([[1.0, -3.0], [2.0, 0.0]]), of=tf.abs))
     3.0
     """
-    return _reduced(x, of, tf.maximum, tf.reduce_max)
+    return _reduced(tensors, of, tf.maximum, tf.reduce_max)
 
 
 def _reduced(
-    x: tf.Tensor,
+    tensors: Sequence[tf.Tensor],
     of: _Map,
     join: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    reduce: _Map,
+    reduce: Callable[[tf.Tensor], tf.Tensor],
 ) -> tf.Tensor:
-    size = math.prod(x.shape)
+    size = math.prod(tensors[0].shape)
     if size < _MANY:
-        return reduce(of(x))
-    x = tf.reshape(x, [-1])
+        return reduce(of(*tensors))
+    flat = [tf.reshape(x, [-1]) for x in tensors]
     even = size - size % _PARTS
     # Mapped part by part: so all is one loop, where XLA would otherwise write
     # down what has several uses.
-    parts = tf.unstack(tf.reshape(x[:even], [_PARTS, -1]))
-    result = reduce(functools.reduce(join, map(of, parts)))
-    return result if even == size else join(result, reduce(of(x[even:])))
+    parts = [tf.unstack(tf.reshape(x[:even], [_PARTS, -1])) for x in flat]
+    result = reduce(functools.reduce(join, map(of, *parts)))
+    if even == size:
+        return result
+    return join(result, reduce(of(*(x[even:] for x in flat))))
