@@ -267,7 +267,15 @@ def _in_subprocess(
         f"--threads={options.threads}",
         *(["--jit_compile"] if xla else []),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT)
+    # oneDNN's allocator keeps what was freed, and grows by doubling: without
+    # it, what is resident is what is used.
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=_ROOT,
+        env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": "0"},
+    )
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

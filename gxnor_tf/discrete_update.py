@@ -83,14 +83,16 @@ def make(
         transition_gain: tf.Tensor,
     ) -> tuple[tf.Tensor, tuple[Stored, ...], tf.Tensor]:
         key = random_bits.make_key(seed, stream, iteration)
-        # Certain hops need no chance, and no time for it.
+        # Certain hops need no chance, and no time for it. (A scalar, as in
+        # all of the update: TensorFlow computes constant tensors when it
+        # compiles for XLA, and drops what is large.)
         uniform = (
-            tf.zeros(shape)
+            tf.constant(0.0)
             if step_rule.default_gain is None
             else random_bits.uniform(random_bits.random_bits(shape, key, 0))
         )
-        # That of a product over several axes may come without its sizes.
-        gradient = tf.ensure_shape(tf.cast(gradient, tf.float32), shape)
+        # That of a product over several axes comes without its sizes.
+        gradient = tf.reshape(tf.cast(gradient, tf.float32), shape)
         increment, new_moments = step_rule.increment(
             _finite(gradient),
             tuple(moment_format.decode(stored) for stored in moments),
@@ -128,7 +130,5 @@ def make(
 
 
 def _finite(gradient: tf.Tensor) -> tf.Tensor:
-    gradient = tf.where(
-        tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient)
-    )
+    gradient = tf.where(tf.math.is_finite(gradient), gradient, 0.0)
     return tf.clip_by_value(gradient, -_LARGEST, _LARGEST)

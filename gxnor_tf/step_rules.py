@@ -94,9 +94,7 @@ def _normalise(direction: tf.Tensor) -> tf.Tensor:
     peak = tf.maximum(reductions.largest(direction, of=tf.abs), _TINY)
     squares = reductions.total(direction, of=lambda x: tf.square(x / peak))
     rms = peak * tf.sqrt(squares / math.prod(direction.shape))
-    return tf.where(
-        rms >= _TINY, direction / tf.maximum(rms, _TINY), tf.zeros_like(rms)
-    )
+    return tf.where(rms >= _TINY, direction / tf.maximum(rms, _TINY), 0.0)
 
 
 @dataclasses.dataclass(frozen=True)

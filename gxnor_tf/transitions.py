@@ -34,7 +34,7 @@ def bounded_increment(
         direction, and the state must stay in the space.
     """
     steps = increment / tf.constant(space.step, tf.float32)
-    steps = tf.where(tf.math.is_nan(steps), tf.zeros_like(steps), steps)
+    steps = tf.where(tf.math.is_nan(steps), 0.0, steps)
     lower = (-space.max_state - states) / space.state_stride
     upper = (space.max_state - states) / space.state_stride
     return tf.clip_by_value(steps, lower, upper)
