@@ -54,7 +54,9 @@ keys of the rows (null where a case has none):
   ratio_to_faster         train: by the faster float32, with or without XLA
   state_bytes_per_parameter  bytes of all variables of model and optimizer by
                           the number of trainable elements
-  rss_before_mib          memory: resident before the model was made
+  rss_before_mib          memory: resident before the model was made, here and
+                          below with TF_ENABLE_ONEDNN_OPTS=0 unless it is set:
+                          oneDNN's allocator keeps what was freed
   rss_built_mib           memory: after model and optimizer were built
   peak_rss_mib            memory: the largest while steps ran"""
 
@@ -274,7 +276,7 @@ def _in_subprocess(
         capture_output=True,
         text=True,
         cwd=_ROOT,
-        env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": "0"},
+        env={"TF_ENABLE_ONEDNN_OPTS": "0"} | os.environ,
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")

@@ -83,16 +83,15 @@ def make(
         transition_gain: tf.Tensor,
     ) -> tuple[tf.Tensor, tuple[Stored, ...], tf.Tensor]:
         key = random_bits.make_key(seed, stream, iteration)
-        # Certain hops need no chance, and no time for it. (A scalar, as in
-        # all of the update: TensorFlow computes constant tensors when it
-        # compiles for XLA, and drops what is large.)
+        # Certain hops need no chance, and no time for it. A scalar, for of a
+        # constant tensor the compilation makes several copies.
         uniform = (
             tf.constant(0.0)
             if step_rule.default_gain is None
             else random_bits.uniform(random_bits.random_bits(shape, key, 0))
         )
         # That of a product over several axes comes without its sizes.
-        gradient = tf.reshape(tf.cast(gradient, tf.float32), shape)
+        gradient = tf.ensure_shape(tf.cast(gradient, tf.float32), shape)
         increment, new_moments = step_rule.increment(
             _finite(gradient),
             tuple(moment_format.decode(stored) for stored in moments),
@@ -107,9 +106,9 @@ def make(
             transition_gain,
             step_rule.probability,
         )
-        # A branch, though always taken: XLA then reads the states that it has
-        # written, where it would otherwise compute them once more for each of
-        # the other results.
+        # A branch, though always taken: on a CPU, XLA then reads the states
+        # that it has written, where it would otherwise compute them once more
+        # for each of the other results.
         new_states = tf.cond(iteration >= 0, lambda: new_states, lambda: states)
         remainder = transitions.remainder(states, new_states, bounded, space)
         new_moments = step_rule.feedback(new_moments, remainder)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reductions of whole tensors that XLA makes fast on a CPU.
 
-A floating-point sum depends on the order of its numbers, and XLA, which keeps
-to one, adds a number at a time. Sixteen sums side by side are one vector
-instruction, and closer to the exact sum.
+A reduction of floats is one long chain of operations there, since their order
+matters. A sixteenth of it is left here: slices of the tensor are joined first,
+element by element, which vector instructions do, in one loop with what is to be
+reduced.
 """
 
 import functools
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-# Partial results, and the number of elements from which on they pay.
+# Slices, and the number of elements from which on they pay.
 _PARTS = 16
 _MANY = 4096
 
@@ -62,8 +63,7 @@ def _reduced(
         return reduce(of(*tensors))
     flat = [tf.reshape(x, [-1]) for x in tensors]
     even = size - size % _PARTS
-    # Mapped part by part: so all is one loop, where XLA would otherwise write
-    # down what has several uses.
+    # Mapped slice by slice: XLA would write down what has sixteen uses.
     parts = [tf.unstack(tf.reshape(x[:even], [_PARTS, -1])) for x in flat]
     result = reduce(functools.reduce(join, map(of, *parts)))
     if even == size:

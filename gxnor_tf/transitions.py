@@ -84,7 +84,8 @@ def transition(
     Args:
         states: int8 states of the space.
         increment: float32 increment of the values, same shape.
-        uniform: float32 random numbers in [0, 1), same shape.
+        uniform: float32 random numbers in [0, 1), same shape; a scalar where
+            hops are certain, which need none.
         space: The space of the states.
         transition_gain: m, a number or a float32 scalar. Where it is not
             > 0, no weight hops at random.
@@ -119,6 +120,9 @@ def remainder(
     space: DiscreteSpace,
 ) -> tf.Tensor:
     """What a transition did not take of the bounded increment.
+
+    Apart from `transition()`, so that a compiler can take the states that are
+    in memory by then.
 
     Args:
         states: int8 states before the transition.

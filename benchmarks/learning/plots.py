@@ -34,10 +34,12 @@ def dots(rows: Sequence[Row]) -> dict[str, Figure]:
     axes = figure.subplots()
     place = 0.0
     ticks, names = [], []
-    for (_, group), members in groups.items():
+    several = len(grouped(rows, "dataset")) > 1
+    for (dataset, group), members in groups.items():
         place += 1.3
         ticks.append(place - 0.15)
-        names.append(rf"$\bf{{{_math(group)}}}$")
+        heading = f"{dataset}: {group}" if several else group
+        names.append(rf"$\bf{{{_math(heading)}}}$")
         for row in members:
             place += 1.0
             ticks.append(place)

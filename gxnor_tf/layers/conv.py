@@ -65,7 +65,7 @@ class GroupedConvolution(DiscreteConvolution):
         if (
             _compat.inside_xla_on_cpu()
             and self._is_plain()
-            and xla_convolution.applies(inputs, self.kernel_size)
+            and xla_convolution.applies(inputs, kernel.shape)
         ):
             return xla_convolution.convolve_valid(inputs, kernel)
         return keras.ops.conv(

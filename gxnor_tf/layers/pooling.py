@@ -22,9 +22,9 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
     the gradient, and sums of integers are often equal. XLA on a CPU takes
     longer for that gradient than for a convolution; where windows do not
     overlap, comparisons with the maximum find the first one faster. Elsewhere
-    (without XLA; other strides, windows of more than 16 elements, margins that
-    are padded, channels first, unknown sizes) this is
-    Keras' layer itself.
+    (without XLA; other devices or strides, windows of more than 16 elements,
+    margins that are padded, channels first, unknown sizes) this is Keras' layer
+    itself.
 
     Args:
         pool_size: Size of the window, an integer or a pair.
@@ -54,7 +54,7 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
         """Applies the layer."""
         # Without XLA the comparisons would be operations of their own, which
         # together are slower than Keras' single one.
-        if _compat.inside_xla() and self._is_simple(inputs):
+        if _compat.inside_xla_on_cpu() and self._is_simple(inputs):
             return max_of_windows(inputs, self.pool_size)
         return super().call(inputs)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two convolutions that XLA makes slow on a CPU, in forms that it makes fast.
 
-- Of few products an output is a sum of shifted images: XLA's convolution is a
-  matrix product, and gathers for it as many numbers as it multiplies.
+- One of few products, such as that of a grey image, is a sum of shifted images.
+  XLA's own gathers the pixels under the kernel for each output first.
 - The gradient of the inputs of an unpadded convolution is a padded one. XLA
   multiplies the zeros of the padding, too: for a kernel of 5x5 on 12x12 that
   is 1.3 of 2.3 products. With the rows of the kernel as channels of their own,
@@ -15,25 +15,32 @@ from typing import Any
 
 import tensorflow as tf
 
-# Products of an output up to which it is a sum of shifted images.
+# Products of an output, and outputs of a place, up to which a convolution is a
+# sum of shifted images.
 _FEW_PRODUCTS = 32
+_FEW_FILTERS = 64
 # Rows with padding by rows without, from which on the gradient goes by rows.
 _MUCH_PADDING = 1.25
 
 
-def applies(inputs: Any, kernel_size: Sequence[int]) -> bool:
-    """Whether `convolve_valid()` is for such inputs, and faster.
+def applies(inputs: Any, kernel_shape: Sequence[int]) -> bool:
+    """Whether `convolve_valid()` is for such inputs, and not as any other.
+
+    Both forms add in the dtype of the inputs, which must have the digits.
 
     Args:
         inputs: `(batch, height, width, channels)`.
-        kernel_size: Height and width of the kernel.
+        kernel_shape: `(kernel_height, kernel_width, channels, filters)`.
     """
-    if not tf.is_tensor(inputs) or inputs.shape.rank != 4:
-        return False
-    sizes = inputs.shape[1:]
-    return bool(sizes.is_fully_defined()) and (
-        _few_products(sizes[2], kernel_size)
-        or _much_padding(sizes[0], kernel_size[0])
+    return (
+        tf.is_tensor(inputs)
+        and inputs.dtype == tf.float32
+        and inputs.shape.rank == 4
+        and inputs.shape[1:].is_fully_defined()
+        and (
+            _few_products(kernel_shape)
+            or _much_padding(inputs.shape[1], kernel_shape[0])
+        )
     )
 
 
@@ -51,10 +58,9 @@ def convolve_valid(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     >>> convolve_valid(tf.ones((1, 4, 4, 1)), tf.ones((3, 3, 1, 2))).shape
     TensorShape([1, 2, 2, 2])
     """
-    *kernel_size, channels, _ = kernel.shape
 
     def forward(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        if not _few_products(channels, kernel_size):
+        if not _few_products(kernel.shape):
             return tf.nn.conv2d(x, kernel, 1, "VALID")
         shifted = _shifted(x, kernel)
         # A branch, one of two equal ones: XLA then writes its result down,
@@ -66,7 +72,7 @@ def convolve_valid(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         )
 
     def of_inputs(x: tf.Tensor, kernel: tf.Tensor, up: tf.Tensor) -> tf.Tensor:
-        if _much_padding(x.shape[1], kernel_size[0]):
+        if _much_padding(x.shape[1], kernel.shape[0]):
             return _by_rows(kernel, up)
         return tf.raw_ops.Conv2DBackpropInput(
             input_sizes=tf.shape(x),
@@ -93,8 +99,13 @@ def convolve_valid(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return function(inputs, kernel)
 
 
-def _few_products(channels: int, kernel_size: Sequence[int]) -> bool:
-    return math.prod(kernel_size) * channels <= _FEW_PRODUCTS
+def _few_products(kernel_shape: Sequence[int]) -> bool:
+    *window, channels, filters = kernel_shape
+    # Under a kernel of 1x1 there is nothing to gather.
+    return (
+        1 < math.prod(window) <= _FEW_PRODUCTS / channels
+        and filters <= _FEW_FILTERS
+    )
 
 
 def _much_padding(height: int, kernel_height: int) -> bool:

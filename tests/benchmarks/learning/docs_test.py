@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/learning.md says what the records of the runs beside it say."""
 
+import dataclasses
 import pathlib
 import re
 import shlex
@@ -11,6 +12,7 @@ from benchmarks.learning import __main__ as program
 from benchmarks.learning import runner, studies
 
 PAGE = pathlib.Path(__file__).parents[3] / "docs" / "learning.md"
+RECORDS = PAGE.with_suffix("") / "runs"
 SECTIONS = PAGE.read_text("utf-8").split("<!-- study: ")[1:]
 
 
@@ -41,9 +43,29 @@ def test_section_is_what_its_command_makes(study, tmp_path, monkeypatch):
     arguments = shlex.split(commands()[study])[3:]
     options = program._parser().parse_args(
         [
-            *(*arguments, f"--records={PAGE.with_suffix('') / 'runs'}"),
+            *(*arguments, f"--records={RECORDS}"),
             *(f"--page={page}", f"--output_dir={tmp_path / 'out'}"),
         ]
     )
     assert program.run(studies.STUDIES[study], options) == 0
     assert page.read_text("utf-8") == PAGE.read_text("utf-8")
+
+
+def test_the_rates_of_the_baselines_are_the_best_in_validation(tmp_path):
+    scope = studies.Scope(cifar10="cifar10_jpeg.npz")
+    best = {}
+    for case, config in studies.planned(studies.STUDIES["tuning"], scope):
+        run = runner.Run(dataclasses.replace(config, seed=0), tmp_path, RECORDS)
+        accuracy = run.outcome().report["validation_accuracy"]
+        so_far = best.setdefault((case.net, case.group), (0, None))
+        best[case.net, case.group] = max(
+            so_far, (accuracy, config.learning_rate)
+        )
+    assert studies._CHOSEN == {
+        net: {
+            kind: rate
+            for (of_net, kind), (_, rate) in best.items()
+            if of_net == net
+        }
+        for net in ("mnist", "cifar10")
+    }
