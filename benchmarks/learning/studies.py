@@ -294,8 +294,9 @@ def _baselines(scope: Scope) -> list[Case]:
     return [
         Case(
             "weights",
-            {"weight_n": FLOAT} if kind == "float" else {"training": kind},
-            _KINDS[kind] | {"dataset": dataset, "learning_rate": rate},
+            ({"weight_n": FLOAT} if kind == "float" else {"training": kind})
+            | {"learning_rate": rate},
+            _KINDS[kind] | {"dataset": dataset},
             net,
         )
         for net, dataset in scope.places("mnist")
@@ -311,11 +312,12 @@ def _gap(scope: Scope) -> list[Case]:
     return [
         Case(
             "weights and activations",
-            {"weight_n": w, "activation_n": a},
             {
-                "dataset": dataset,
+                "weight_n": w,
+                "activation_n": a,
                 "learning_rate": _CHOSEN[net]["float" if w == FLOAT else "dst"],
             },
+            {"dataset": dataset},
             net,
         )
         for net, dataset in scope.places("mnist")
@@ -372,7 +374,7 @@ STUDIES: dict[str, Study] = {
     ),
     "baselines": Study(
         "What is the price of having no latent weights, and of not being "
-        "float32? The learning rate of each is the best of three.",
+        "float32, with ReLU? The learning rate of each is the best of three.",
         _baselines,
         "bars",
         COMPARED,

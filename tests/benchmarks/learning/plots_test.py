@@ -78,7 +78,7 @@ def test_bars_of_several_data_sets():
     made, drawn = figures("baselines")
     panels = drawn[""].axes
     assert [axes.get_title() for axes in panels] == ["mnist", "cifar10"]
-    assert labels(panels[0]) == [
+    assert [label.split("\n")[0] for label in labels(panels[0])] == [
         *("training=dst", "training=latent", "weight_n=float"),
     ]
     assert panels[0].patches[0].get_height() == pytest.approx(
