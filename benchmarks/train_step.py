@@ -5,7 +5,9 @@ python -m benchmarks.train_step --net=mnist --json=FILE
 
 Measures side by side, in interleaved rounds of one process: images per second
 of `fit` for a net with discrete weights (dst) and the same net of Keras layers
-with float32 weights, ReLU and Adam (float32), both without and with XLA; and
+with float32 weights, ReLU and Adam (float32), both without and with XLA, and
+without it discrete weights multiplied in bfloat16 (dst_bfloat16), which is the
+same as dst on processors that do not gain from it; and
 the optimizers' updates alone, gradients given. A process of its own for each
 measures the memory of one large dense layer.
 """
@@ -31,6 +33,7 @@ from export.terminal_tables import aligned
 from train import models, nets, recipes
 
 MODES = ("dst", "float32")
+BFLOAT16 = "dst_bfloat16"
 Times = np.ndarray[Any, np.dtype[np.float64]]
 
 _ROOT = pathlib.Path(__file__).absolute().parents[1]
@@ -41,7 +44,7 @@ _KEYS = """\
 keys of the rows (null where a case has none):
   case                    train, update or memory
   net                     a name, or dense_N: one layer of N inputs and units
-  mode                    dst or float32
+  mode                    dst, dst_bfloat16 or float32
   xla                     whether with jit_compile
   width, batch_size       the settings; memory has no width
   images_per_second       train: median over the rounds
@@ -104,6 +107,10 @@ def _cases() -> list[tuple[str, bool]]:
     return [(mode, xla) for xla in (False, True) for mode in MODES]
 
 
+def _train_cases() -> list[tuple[str, bool]]:
+    return [(BFLOAT16, False), *_cases()]
+
+
 def _row(
     case: str, net: str, mode: str, xla: bool, options: argparse.Namespace
 ) -> dict[str, Any]:
@@ -141,7 +148,8 @@ def _compiled(
         options.net,
         width=options.width,
         batch_size=options.batch_size,
-        discrete=mode == "dst",
+        discrete=mode != "float32",
+        **({"bfloat16_products": True} if mode == BFLOAT16 else {}),
     )
     model = models.build(config, shape, _CLASSES)
     model.compile(
@@ -152,10 +160,10 @@ def _compiled(
 
 
 def train_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Throughput of `fit`, for both modes without and with XLA."""
+    """Throughput of `fit`, for the modes without and with XLA."""
     runs: list[Callable[[], Any]] = []
     rows = []
-    for mode, xla in _cases():
+    for mode, xla in _train_cases():
         model, shape = _compiled(mode, xla, options)
         rng = np.random.default_rng(0)
         images = rng.integers(-128, 128, (options.batch_size, *shape)) / 128

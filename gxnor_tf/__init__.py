@@ -25,6 +25,9 @@ from gxnor_tf.layers import DiscreteDense as DiscreteDense
 from gxnor_tf.layers import DiscreteDepthwiseConv2D as DiscreteDepthwiseConv2D
 from gxnor_tf.layers import DiscreteSeparableConv2D as DiscreteSeparableConv2D
 from gxnor_tf.layers import MaxPooling2D as MaxPooling2D
+from gxnor_tf.layers.bfloat16_products import (
+    enable_bfloat16_products as enable_bfloat16_products,
+)
 from gxnor_tf.optimizers import (
     DiscreteStateTransition as DiscreteStateTransition,
 )
@@ -62,6 +65,7 @@ __all__ = [
     "MaxPooling2D",
     "RandomJump",
     "callbacks",
+    "enable_bfloat16_products",
     "get_space",
     "initializers",
     "load_packed",

@@ -141,17 +141,23 @@ def let_int8_be_broadcast(strategy: tf.distribute.Strategy) -> None:
     extended._get_variable_creator_initial_value = creator
 
 
-def inside_xla_on_cpu() -> bool:
-    """Whether a graph is traced that XLA will compile, with CPUs alone.
-
-    Other devices have kernels of their own for what XLA makes slow on these.
+def inside_xla() -> bool:
+    """Whether a graph is traced that XLA will compile.
 
     `jit_compile=True` belongs to the function that is called, and no public
     name tells of it inside. TensorFlow's own strategies and losses ask the
     same. A function without it that is called from inside and from outside is
     traced once, so that the answer may choose between equal forms only.
     """
-    if tf.__internal__.get_enclosing_xla_context() is None:
+    return tf.__internal__.get_enclosing_xla_context() is not None
+
+
+def inside_xla_on_cpu() -> bool:
+    """Whether XLA will compile, with CPUs alone; see `inside_xla()`.
+
+    Other devices have kernels of their own for what XLA makes slow on these.
+    """
+    if not inside_xla():
         return False
     devices = tf.config.list_logical_devices()
     return all(device.device_type == "CPU" for device in devices)

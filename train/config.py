@@ -228,6 +228,12 @@ class Config:
         1.0, "factor on the number of filters and units of every layer"
     )
     jit_compile: bool = _setting(False, "compile the training step with XLA")
+    bfloat16_products: bool = _setting(
+        False,
+        "multiply binary and ternary weights and activations in bfloat16, "
+        "where the processor is fast in it (AVX512_BF16, AMX; not with "
+        "--jit_compile): sums stay exact, gradients have 8 bits",
+    )
     steps_per_execution: int = _setting(
         1, "steps per call into TensorFlow; must divide the steps of an epoch"
     )
@@ -328,6 +334,11 @@ class Config:
             self.training == "dst" or self.weight_n != FLOAT,
             "training",
             "left out with weight_n=float, whose weights are not rounded",
+        )
+        self._require(
+            not (self.bfloat16_products and self.jit_compile),
+            "bfloat16_products",
+            "False with jit_compile=True, where XLA multiplies in float32",
         )
         if self.learning_rate is None:
             default = 0.01 if self.training == "latent" else 0.03

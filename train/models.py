@@ -14,7 +14,11 @@ def build(
     config: Config, image_shape: tuple[int, int, int], num_classes: int
 ) -> keras.Model:
     """The network `config.net`."""
-    return nets.NETS[config.net](config, image_shape, num_classes)
+    gxnor_tf.enable_bfloat16_products(config.bfloat16_products)
+    try:
+        return nets.NETS[config.net](config, image_shape, num_classes)
+    finally:
+        gxnor_tf.enable_bfloat16_products(False)
 
 
 def optimizer(

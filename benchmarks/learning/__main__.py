@@ -263,8 +263,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cifar10",
         help="FILE.npz for the CIFAR-10 net, or `cifar10` for that of "
-        "TensorFlow Datasets; the studies tuning, baselines, gap and lengths "
-        "leave CIFAR-10 out without it",
+        "TensorFlow Datasets; the studies tuning, baselines, gap, products "
+        "and lengths leave CIFAR-10 out without it",
     )
     parser.add_argument(
         "--lengths",

@@ -325,6 +325,14 @@ def _gap(scope: Scope) -> list[Case]:
     ]
 
 
+def _products(scope: Scope) -> list[Case]:
+    return [
+        Case("products", {"bfloat16_products": used}, {"dataset": dataset}, net)
+        for net, dataset in scope.places("mnist")
+        for used in (False, True)
+    ]
+
+
 def _lengths(scope: Scope) -> list[Case]:
     return [
         Case("default recipe", {"epochs": epochs}, {"dataset": dataset}, net)
@@ -387,6 +395,13 @@ STUDIES: dict[str, Study] = {
         "bars",
         COMPARED,
         seeds=1,
+        selects=False,
+    ),
+    "products": Study(
+        "Does it cost accuracy to multiply in bfloat16?",
+        _products,
+        "bars",
+        COMPARED,
         selects=False,
     ),
     "lengths": Study(

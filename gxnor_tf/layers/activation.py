@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from gxnor_tf import activations
 from gxnor_tf.discrete_space import TERNARY, DiscreteSpace, get_space
+from gxnor_tf.layers import bfloat16_products
 
 
 @keras.saving.register_keras_serializable(package="gxnor_tf")
@@ -90,13 +91,14 @@ class DiscreteActivation(keras.layers.Layer):
         inputs = keras.ops.cast(inputs, self.compute_dtype)
         if self.space is None:
             return keras.ops.relu(inputs)
-        return activations.discretize(
+        outputs = activations.discretize(
             inputs,
             self.space,
             self.zero_window,
             self.derivative,
             self.derivative_width,
         )
+        return bfloat16_products.mark(outputs, self.space)
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]

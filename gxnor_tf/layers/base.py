@@ -11,6 +11,7 @@ import tensorflow as tf
 from gxnor_tf.discrete_space import TERNARY, DiscreteSpace, get_space
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.initializers import DiscreteUniform
+from gxnor_tf.layers import bfloat16_products
 
 Scale = Literal["none", "fan_in", "layer", "channel"]
 Shape = tuple[int | None, ...]
@@ -119,6 +120,7 @@ class DiscreteKernelLayer(keras.layers.Layer):
             setattr(self, name, self._kernel_argument(name, value))
         self.bias: Any = None
         self.output_scale: Any = None
+        self._bfloat16_products = bfloat16_products.are_enabled()
 
     def _kernel_argument(self, name: str, value: Any) -> Any:
         if name.endswith("_initializer"):
@@ -229,6 +231,30 @@ class DiscreteKernelLayer(keras.layers.Layer):
     def as_floating(self, inputs: tf.Tensor) -> tf.Tensor:
         """Inputs in the compute dtype; Keras itself casts floats only."""
         return keras.ops.cast(inputs, self.compute_dtype)
+
+    def sums(
+        self,
+        multiply: bfloat16_products.Multiply,
+        inputs: tf.Tensor,
+        kernel: tf.Tensor,
+    ) -> tf.Tensor:
+        """`multiply(inputs, kernel)`, in bfloat16 where that is equal.
+
+        Args:
+            multiply: From inputs `(..., channels)` and a kernel `(...,
+                channels, outputs)` to sums over the channels.
+            inputs: The inputs in the compute dtype.
+            kernel: What `read()` gave.
+        """
+        if (
+            self._bfloat16_products
+            and self.weight_space is not None
+            and bfloat16_products.apply(
+                inputs, tuple(kernel.shape), self.weight_space
+            )
+        ):
+            return bfloat16_products.exact_sums(multiply, inputs, kernel)
+        return multiply(inputs, kernel)
 
     def finish(self, sums: tf.Tensor) -> tf.Tensor:
         """Turns sums over states into outputs: unit, output scale, bias.

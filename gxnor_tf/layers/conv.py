@@ -68,14 +68,20 @@ class GroupedConvolution(DiscreteConvolution):
             and xla_convolution.applies(inputs, kernel.shape)
         ):
             return xla_convolution.convolve_valid(inputs, kernel)
-        return keras.ops.conv(
-            inputs,
-            kernel,
-            strides=self.strides,
-            padding=padding,
-            data_format="channels_last",
-            dilation_rate=self.dilation_rate,
-        )
+
+        def multiply(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+            return keras.ops.conv(
+                inputs,
+                kernel,
+                strides=self.strides,
+                padding=padding,
+                data_format="channels_last",
+                dilation_rate=self.dilation_rate,
+            )
+
+        if self.groups > 1:
+            return multiply(inputs, kernel)
+        return self.sums(multiply, inputs, kernel)
 
     def _is_plain(self) -> bool:
         """Whether kernels slide over the inputs as they are, step by step."""

@@ -81,7 +81,8 @@ class DiscreteDense(DiscreteKernelLayer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Applies the layer."""
         inputs = self.as_floating(inputs)
-        return self.finish(keras.ops.matmul(inputs, self.read(self.kernel)))
+        sums = self.sums(keras.ops.matmul, inputs, self.read(self.kernel))
+        return self.finish(sums)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the output for a shape of the input."""

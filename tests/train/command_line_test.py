@@ -34,6 +34,7 @@ def test_every_setting_has_a_flag_and_help():
         *("schedule", "milestones", "milestone_factor", "warmup_epochs"),
         *("augmentation", "validation_share", "norm_momentum", "dropout"),
         *("memory_growth", "full_rate_memory", "moment_dtype"),
+        "bfloat16_products",
     }
     assert set(values) == wanted
     assert all(values[name].help for name in wanted)
@@ -61,6 +62,7 @@ def test_a_flag_equal_to_the_class_default_still_overrides_the_recipe():
         ("--discrete=false", "discrete", False),
         ("--nodiscrete", "discrete", False),
         ("--jit_compile", "jit_compile", True),
+        ("--bfloat16_products", "bfloat16_products", True),
         ("--weight_n=0", "weight_n", 0),
         ("--weight_n=float", "weight_n", "float"),
         ("--activation_n=float", "activation_n", "float"),

@@ -111,6 +111,10 @@ def test_every_preset_of_the_library_has_its_flag_value():
             "`training` must be left out with weight_n=float.*'latent'",
         ),
         (
+            {"bfloat16_products": True, "jit_compile": True},
+            "`bfloat16_products` must be False with jit_compile=True",
+        ),
+        (
             {"schedule": "constant", "final_learning_rate": 1e-3},
             "`final_learning_rate` must be left out with schedule=constant",
         ),

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import gxnor_tf
+from gxnor_tf.layers import bfloat16_products
 from train import config, models, pipeline
 
 
@@ -50,6 +51,26 @@ def test_error_feedback_forgets_nothing_unless_told():
     assert rule.beta_1 == 1
     told = config.Config(step_rule="error_feedback", momentum=0.5)
     assert models.optimizer(told, 1).step_rule.beta_1 == 0.5
+
+
+def test_bfloat16_products_reach_the_layers_and_nothing_else(monkeypatch):
+    monkeypatch.setattr(bfloat16_products, "_is_fast", lambda: True)
+    made = []
+    for wanted in (False, True, False):
+        net = build(bfloat16_products=wanted, width=0.5)
+        assert not bfloat16_products.are_enabled()
+        graph = (
+            tf.function(net)
+            .get_concrete_function(tf.TensorSpec((1, 28, 28, 1)))
+            .graph
+        )
+        made.append(
+            sum(
+                op.type == "Conv2D" and op.inputs[0].dtype == tf.bfloat16
+                for op in graph.get_operations()
+            )
+        )
+    assert made == [0, 1, 0]
 
 
 def test_float32_net_is_trained_by_adam():

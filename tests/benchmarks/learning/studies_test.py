@@ -15,6 +15,7 @@ SIZES = {
     "tuning": 18,
     "baselines": 6,
     "gap": 12,
+    "products": 4,
     "lengths": 6,
     "headline": 2,
 }
