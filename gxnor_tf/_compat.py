@@ -147,7 +147,8 @@ def inside_xla() -> bool:
     `jit_compile=True` belongs to the function that is called, and no public
     name tells of it inside. TensorFlow's own strategies and losses ask the
     same. A function without it that is called from inside and from outside is
-    traced once, so that the answer may choose between equal forms only.
+    traced once, so that the answer may choose between forms only of which
+    either would do.
     """
     return tf.__internal__.get_enclosing_xla_context() is not None
 

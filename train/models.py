@@ -6,19 +6,33 @@ import dataclasses
 import keras
 
 import gxnor_tf
+from gxnor_tf.layers import bfloat16_products
 from train import latent, nets, schedules
 from train.config import Config
+from train.errors import UserError
 
 
 def build(
     config: Config, image_shape: tuple[int, int, int], num_classes: int
 ) -> keras.Model:
-    """The network `config.net`."""
-    gxnor_tf.enable_bfloat16_products(config.bfloat16_products)
+    """The network `config.net`.
+
+    Raises:
+        UserError: If the images are too small, or the processor does not
+            multiply in bfloat16 and should.
+    """
+    before = bfloat16_products.are_enabled()
+    enabled = gxnor_tf.enable_bfloat16_products(config.bfloat16_products)
     try:
+        if config.bfloat16_products and not enabled:
+            raise UserError(
+                "`bfloat16_products` must be False here: it is for x86 "
+                "processors with AVX512_BF16 or AMX, without a GPU and with "
+                "oneDNN. Received: bfloat16_products=True"
+            )
         return nets.NETS[config.net](config, image_shape, num_classes)
     finally:
-        gxnor_tf.enable_bfloat16_products(False)
+        gxnor_tf.enable_bfloat16_products(before)
 
 
 def optimizer(

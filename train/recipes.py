@@ -79,8 +79,7 @@ def from_recipe(net: str, recipe: str = "default", **settings: Any) -> Config:
     Raises:
         UserError: If a name or a setting is wrong, or a setting is given that
             would have no effect: one of discrete weights or activations where
-            there are none, of their products where they are no such, or of
-            transitions where Adam trains.
+            there are none, or of transitions where Adam trains.
 
     >>> from_recipe("mnist", "paper", epochs=10).epochs
     10
@@ -153,13 +152,6 @@ def _refuse_without_effect(made: Config, settings: dict[str, Any]) -> None:
             made.activation_n == FLOAT,
             _OF_ACTIVATIONS,
             f"activation_n=float ({floats})",
-        ),
-        (
-            made.training == "latent"
-            or not {made.weight_n, made.activation_n} <= {0, 1},
-            ("bfloat16_products",),
-            "weights or activations that are not 0 (binary) or 1 (ternary), "
-            "or latent",
         ),
     ):
         for name in names:

@@ -85,8 +85,10 @@ class DiscreteActivation(keras.layers.Layer):
         self.supports_masking = True
         self.built = True
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Applies the activation."""
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        """Applies the activation; in training the layers behind it know."""
         # Keras itself casts floats only.
         inputs = keras.ops.cast(inputs, self.compute_dtype)
         if self.space is None:
@@ -98,7 +100,10 @@ class DiscreteActivation(keras.layers.Layer):
             self.derivative,
             self.derivative_width,
         )
-        return bfloat16_products.mark(outputs, self.space)
+        # What is converted or exported is not called in training.
+        if training:
+            bfloat16_products.mark(outputs, self.space)
+        return outputs
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]

@@ -25,11 +25,12 @@ class DiscreteKernelLayer(keras.layers.Layer):
 
     A subclass creates its kernels with `add_kernel()` and what follows the
     sums with `add_outputs()` in `build()`, and ends `call()` with
-    `finish(op(inputs, self.read(self.kernel)))`. The kernel's unit multiplies
-    the *outputs*: the operation itself sees integer weights, so that its
-    floating-point sums are exact wherever they can be. Only in float16, whose
-    largest number is 65504, does it multiply the kernel: sums over the states
-    of many levels would overflow.
+    `finish(op(inputs, self.read(self.kernel)))`, or with `sums(op, ...)` where
+    bfloat16 may be used. The kernel's unit multiplies the *outputs*: the
+    operation itself sees integer weights, so that its floating-point sums are
+    exact wherever they can be. Only in float16, whose largest number is 65504,
+    does it multiply the kernel: sums over the states of many levels would
+    overflow.
 
     Every kernel has the arguments `<prefix>_initializer`,
     `<prefix>_regularizer` and `<prefix>_constraint`, as in the Keras layer of
@@ -246,14 +247,18 @@ class DiscreteKernelLayer(keras.layers.Layer):
             inputs: The inputs in the compute dtype.
             kernel: What `read()` gave.
         """
+        space = bfloat16_products.space_of(inputs)
         if (
             self._bfloat16_products
+            and space is not None
             and self.weight_space is not None
-            and bfloat16_products.apply(
-                inputs, tuple(kernel.shape), self.weight_space
+            and bfloat16_products.applies(
+                inputs.dtype, space, tuple(kernel.shape), self.weight_space
             )
         ):
-            return bfloat16_products.exact_sums(multiply, inputs, kernel)
+            return bfloat16_products.exact_sums(
+                multiply, inputs, kernel, space.unit
+            )
         return multiply(inputs, kernel)
 
     def finish(self, sums: tf.Tensor) -> tf.Tensor:

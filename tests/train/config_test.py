@@ -110,9 +110,17 @@ def test_every_preset_of_the_library_has_its_flag_value():
             {"training": "latent", "weight_n": "float"},
             "`training` must be left out with weight_n=float.*'latent'",
         ),
-        (
-            {"bfloat16_products": True, "jit_compile": True},
-            "`bfloat16_products` must be False with jit_compile=True",
+        *(
+            (
+                {"bfloat16_products": True, name: value},
+                f"`bfloat16_products` must be False with {name}={value}",
+            )
+            for name, value in (
+                ("jit_compile", True),
+                ("training", "latent"),
+                ("weight_n", 2),
+                ("activation_n", "float"),
+            )
         ),
         (
             {"schedule": "constant", "final_learning_rate": 1e-3},

@@ -9,6 +9,7 @@ import tensorflow as tf
 import gxnor_tf
 from gxnor_tf.layers import bfloat16_products
 from train import config, models, pipeline
+from train.errors import UserError
 
 
 def build(image_shape=(28, 28, 1), num_classes=10, **settings):
@@ -53,24 +54,40 @@ def test_error_feedback_forgets_nothing_unless_told():
     assert models.optimizer(told, 1).step_rule.beta_1 == 0.5
 
 
-def test_bfloat16_products_reach_the_layers_and_nothing_else(monkeypatch):
+@pytest.mark.parametrize("before", [False, True])
+def test_bfloat16_products_reach_the_layers_and_nothing_else(
+    monkeypatch, before
+):
     monkeypatch.setattr(bfloat16_products, "_is_fast", lambda: True)
-    made = []
-    for wanted in (False, True, False):
-        net = build(bfloat16_products=wanted, width=0.5)
-        assert not bfloat16_products.are_enabled()
-        graph = (
-            tf.function(net)
-            .get_concrete_function(tf.TensorSpec((1, 28, 28, 1)))
-            .graph
-        )
-        made.append(
-            sum(
-                op.type == "Conv2D" and op.inputs[0].dtype == tf.bfloat16
-                for op in graph.get_operations()
+    gxnor_tf.enable_bfloat16_products(before)
+    try:
+        counts = []
+        for wanted in (False, True, False):
+            net = build(bfloat16_products=wanted, width=0.5)
+            assert bfloat16_products.are_enabled() == before
+            graph = (
+                tf.function(lambda x, net=net: net(x, training=True))
+                .get_concrete_function(tf.TensorSpec((1, 28, 28, 1)))
+                .graph
             )
-        )
-    assert made == [0, 1, 0]
+            counts.append(
+                sum(
+                    op.type == "Conv2D" and op.inputs[0].dtype == tf.bfloat16
+                    for op in graph.get_operations()
+                )
+            )
+        assert counts == [0, 1, 0]
+    finally:
+        gxnor_tf.enable_bfloat16_products(False)
+
+
+def test_bfloat16_products_are_refused_where_nothing_would_come_of_them(
+    monkeypatch,
+):
+    monkeypatch.setattr(bfloat16_products, "_is_fast", lambda: False)
+    with pytest.raises(UserError, match="`bfloat16_products` must be False"):
+        build(bfloat16_products=True)
+    assert build(bfloat16_products=False, width=0.1).built
 
 
 def test_float32_net_is_trained_by_adam():

@@ -90,9 +90,6 @@ def test_another_schedule_drops_the_recipe_s_settings_of_the_old_one():
         ({"transition_gain": 3.0}, {"training": "latent"}),
         ({"derivative": "rectangular"}, {"activation_n": "float"}),
         ({"derivative_width": 0.5}, {"preset": "twn"}),
-        ({"bfloat16_products": True}, {"preset": "twn"}),
-        ({"bfloat16_products": True}, {"activation_n": 2}),
-        ({"bfloat16_products": False}, {"training": "latent"}),
     ],
 )
 def test_what_would_have_no_effect_is_refused(setting, where):

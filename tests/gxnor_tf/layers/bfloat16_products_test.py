@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Products in bfloat16: the same sums, and gradients of 8 bits."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -44,9 +46,9 @@ def calls(monkeypatch):
     shapes = []
     original = bfloat16_products.exact_sums
 
-    def counted(multiply, inputs, kernel):
+    def counted(multiply, inputs, kernel, unit):
         shapes.append(tuple(kernel.shape))
-        return original(multiply, inputs, kernel)
+        return original(multiply, inputs, kernel, unit)
 
     monkeypatch.setattr(bfloat16_products, "exact_sums", counted)
     return shapes
@@ -64,11 +66,9 @@ def with_gradients(product, x, kernel, upstream):
     return (y, *tape.gradient(y, [x, kernel], upstream))
 
 
-def in_bfloat16(multiply, space=TERNARY):
+def in_bfloat16(multiply, unit=1.0):
     def product(x, kernel):
-        bfloat16_products.mark(x, space)
-        assert bfloat16_products.apply(x, tuple(kernel.shape), TERNARY)
-        return bfloat16_products.exact_sums(multiply, x, kernel)
+        return bfloat16_products.exact_sums(multiply, x, kernel, unit)
 
     return product
 
@@ -88,7 +88,7 @@ def test_sums_and_gradients_of_whole_numbers_are_exact(case, half_range):
     upstream = drawn((*x_shape[:-1], kernel_shape[-1]), 2)
     upstream *= tf.cast(drawn(upstream.shape, 3, 10) == 0, tf.float32)
     expected = with_gradients(multiply, x, kernel, upstream)
-    product = in_bfloat16(multiply, DiscreteSpace(1, half_range))
+    product = in_bfloat16(multiply, half_range)
     assert_equal(with_gradients(product, x, kernel, upstream), expected)
     graph = tf.function(with_gradients)
     assert_equal(graph(product, x, kernel, upstream), expected)
@@ -112,6 +112,33 @@ def test_gradients_are_rounded_to_bfloat16():
     )
     assert np.unique(of_x).tolist() == [32.0]
     assert np.unique(of_kernel).tolist() == [2.0]
+
+
+def test_processors_for_which_it_is_add_in_float32():
+    """What a sum passes through may need more bits than the sum.
+
+    This is of the processor and oneDNN: elsewhere there is nothing to ask.
+    """
+    if not gxnor_tf.enable_bfloat16_products():
+        assert not bfloat16_products.are_enabled()
+        return
+    gxnor_tf.enable_bfloat16_products(False)
+    for ups in (257, 300, 351, 511, 600):
+        signs = np.repeat([1.0, -1.0], [ups, 640 - ups]).astype(np.float32)
+        signs[-1] = 0
+        # The sums of the first ones are beyond 256 or odd there, or both.
+        expected = signs.sum()
+        kernel = tf.ones((640, 40))
+        dense = in_bfloat16(keras.ops.matmul)(tf.tile([signs], (3, 1)), kernel)
+        assert np.unique(dense).tolist() == [expected]
+        for channels in (1, 8, 640):
+            x = tf.reshape(signs, (1, 1, 640 // channels, channels))
+            kernel = tf.ones((1, 640 // channels, channels, 40))
+            product = in_bfloat16(
+                lambda x, k: keras.ops.conv(x, k, data_format="channels_last")
+            )
+            for run in (product, tf.function(product)):
+                assert np.unique(run(x, kernel)).tolist() == [expected]
 
 
 def model(activation=None, between=()):
@@ -139,18 +166,77 @@ def images():
     return np.random.default_rng(0).normal(size=(20, 12, 12, 3))
 
 
-def test_layers_behind_discrete_activations_use_it(enabled, calls):
+def test_layers_behind_discrete_activations_use_it_in_training(enabled, calls):
     made = model()
     x = tf.constant(images(), tf.float32)
-    found = [made(x), made.predict_on_batch(x)]
+    outputs = made(x, training=True)
     # Neither the one with real inputs, nor the one behind another layer.
-    assert set(calls) == {(3, 3, 32, 128), (128, 32)}
-    gxnor_tf.enable_bfloat16_products(False)
+    assert calls == [(3, 3, 32, 128), (128, 32)]
     calls.clear()
+    made(x)
+    made.predict_on_batch(x)
+    gxnor_tf.enable_bfloat16_products(False)
     plain = model()
-    for y in found:
-        np.testing.assert_array_equal(y, plain(x))
+    np.testing.assert_array_equal(outputs, plain(x, training=True))
     assert not calls
+
+
+def test_what_is_loaded_is_made_anew(enabled, calls, tmp_path):
+    path = tmp_path / "model.keras"
+    gxnor_tf.enable_bfloat16_products(False)
+    model().save(path)
+    keras.models.load_model(path)(images(), training=True)
+    assert not calls
+    bfloat16_products.enable_bfloat16_products()
+    keras.models.load_model(path)(images(), training=True)
+    assert calls
+
+
+def test_exported_graphs_have_no_bfloat16(enabled, calls, tmp_path):
+    made = model()
+    made.export(tmp_path / "saved", verbose=False)
+    converter = tf.lite.TFLiteConverter.from_keras_model(made)
+    assert converter.convert()
+    assert not calls
+
+
+LAYERS = {
+    "dense": (gxnor_tf.DiscreteDense(64), (2, 5, 200)),
+    "1D": (gxnor_tf.DiscreteConv1D(64, 3, dilation_rate=2), (2, 9, 64)),
+    "strides": (gxnor_tf.DiscreteConv2D(64, 3, strides=2), (2, 7, 7, 32)),
+    "dilation": (
+        gxnor_tf.DiscreteConv2D(64, 3, padding="same", dilation_rate=2),
+        (2, 7, 7, 32),
+    ),
+    "scale and bias": (
+        gxnor_tf.DiscreteConv2D(
+            64, 3, scale="channel", use_bias=True, bias_initializer="ones"
+        ),
+        (2, 7, 7, 32),
+    ),
+    "range": (
+        gxnor_tf.DiscreteConv2D(64, 3, weight_space=DiscreteSpace(1, 0.7)),
+        (2, 7, 7, 32),
+    ),
+    "binary": (gxnor_tf.DiscreteConv2D(64, 3, weight_space=0), (2, 7, 7, 32)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("space", [0, 1, DiscreteSpace(1, 0.5)], ids=str)
+def test_layers(enabled, calls, name, space):
+    given, shape = LAYERS[name]
+    x = np.random.default_rng(0).normal(size=shape)
+    outputs = []
+    for _ in range(2):
+        keras.utils.set_random_seed(0)
+        layer = type(given).from_config(given.get_config())
+        activation = gxnor_tf.DiscreteActivation(space)
+        outputs.append(layer(activation(x, training=True)))
+        # The one after it is made as without the switch.
+        assert len(calls) == 1
+        gxnor_tf.enable_bfloat16_products(False)
+    np.testing.assert_array_equal(*outputs)
 
 
 @pytest.mark.parametrize(
@@ -194,38 +280,54 @@ def test_other_inputs_are_multiplied_in_float32(
         gxnor_tf.DiscreteConv2D(64, 3, dtype="mixed_bfloat16"),
         gxnor_tf.DiscreteConv2D(8, 3),
         gxnor_tf.DiscreteConv2D(64, 1),
+        gxnor_tf.DiscreteConv2D(64, 3, data_format="channels_first"),
+        gxnor_tf.DiscreteConv2DTranspose(64, 3),
     ],
-    ids=["5 levels", "float", "groups", "mixed", "few filters", "few products"],
+    ids=[
+        *("5 levels", "float", "groups", "mixed", "few filters"),
+        *("few products", "channels first", "transposed"),
+    ],
 )
 def test_other_layers_multiply_in_float32(enabled, calls, layer):
     # Made anew: it was made before the switch was turned.
     layer = type(layer).from_config(layer.get_config())
-    layer(gxnor_tf.DiscreteActivation()(tf.ones((1, 4, 4, 32))))
+    layer(gxnor_tf.DiscreteActivation()(tf.ones((1, 4, 4, 32)), training=True))
     assert not calls
 
 
 @pytest.mark.parametrize(
-    "text, fast",
-    [
-        ("flags : fpu avx512_bf16 sse", True),
-        ("flags : amx_bf16", True),
-        ("flags : avx512f", False),
-        (None, False),
-    ],
+    ("flags", "fast"),
+    [("sse avx512_bf16", True), ("amx_bf16 fpu", True), ("avx512f", False)],
 )
-def test_it_is_for_processors_that_multiply_bfloat16(monkeypatch, text, fast):
-    def read_text(path, encoding):
-        assert str(path) == "/proc/cpuinfo"
-        if text is None:
-            raise FileNotFoundError(path)
-        return text
-
-    monkeypatch.setattr(bfloat16_products.pathlib.Path, "read_text", read_text)
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+def test_it_is_for_processors_that_multiply_bfloat16(monkeypatch, flags, fast):
+    monkeypatch.setattr(bfloat16_products, "_processor_flags", flags.split)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
+    for name in ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
     try:
         assert gxnor_tf.enable_bfloat16_products() == fast
         assert bfloat16_products.are_enabled() == fast
-        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+        for name, value in (
+            ("TF_ENABLE_ONEDNN_OPTS", "False"),
+            ("TF_ENABLE_ONEDNN_OPTS", "0"),
+            ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+        ):
+            with monkeypatch.context() as context:
+                context.setenv(name, value)
+                assert not gxnor_tf.enable_bfloat16_products()
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [0])
         assert not gxnor_tf.enable_bfloat16_products()
     finally:
         assert not gxnor_tf.enable_bfloat16_products(False)
+
+
+def test_flags_are_read():
+    flags = bfloat16_products._processor_flags()
+    assert flags if sys.platform == "linux" else flags == []
+
+
+def test_the_switch_is_a_bool():
+    with pytest.raises(
+        TypeError, match="`enabled` must be True or False.*'no'"
+    ):
+        gxnor_tf.enable_bfloat16_products("no")
