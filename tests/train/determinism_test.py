@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same seed gives the same run, in another process, with and without XLA.
+"""The same seed gives the same run, in another process, in every mode.
 
 The two processes run at once and so disturb the order of each other's threads.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import subprocess
@@ -13,17 +14,29 @@ import sys
 import numpy as np
 import pytest
 
+import gxnor_tf
 from tests.train import runs
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
-CASES = tuple(
-    (net, jit_compile)
+MODES = {
+    "plain": {},
+    "xla": {"jit_compile": True},
+    # Wide enough for layers to use it.
+    "bfloat16": {"bfloat16_products": True, "width": 0.5},
+}
+CASES = [
+    (net, mode)
     for net in ("mnist", "cifar10", "svhn")
-    for jit_compile in (False, True)
-)
+    for mode in ("plain", "xla")
+]
+# It is refused on processors that do not gain from it.
+if gxnor_tf.enable_bfloat16_products():
+    CASES.append(("mnist", "bfloat16"))
+gxnor_tf.enable_bfloat16_products(False)
 
 # What `python -m train.NET` does with its flags, without the report.
 TRAIN = """
+import json
 import sys
 import keras
 from train import loop, recipes
@@ -32,12 +45,13 @@ class Stop(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         raise KeyboardInterrupt
 
-data, output, *cases = sys.argv[1:]
+modes, data, output, *cases = sys.argv[1:]
 for case in cases:
-    net, xla = case.split("-")
+    net, mode = case.split("-")
+    settings = {"width": 0.1} | json.loads(modes)[mode]
     config = recipes.from_recipe(
-        net, dataset=f"{data}/{net}.npz", jit_compile=xla == "True", seed=5,
-        epochs=2, batch_size=8, width=0.1, learning_rate=0.05,
+        net, dataset=f"{data}/{net}.npz", seed=5, epochs=2, batch_size=8,
+        learning_rate=0.05, **settings,
     )
     try:
         loop.train(config, f"{output}/{case}", callbacks=[Stop()])
@@ -68,12 +82,16 @@ def folders(tmp_path_factory):
         write_images(
             data / f"{net}.npz", (16, 16) if net == "mnist" else (8, 8, 3)
         )
-    cases = [f"{net}-{jit_compile}" for net, jit_compile in CASES]
+    cases = [f"{net}-{mode}" for net, mode in CASES]
+    modes = json.dumps(MODES)
     with contextlib.ExitStack() as stack:
         processes = []
         for output, order in (("a", cases), ("b", cases[::-1])):
             process = subprocess.Popen(
-                [sys.executable, "-c", TRAIN, data, data / output, *order],
+                [
+                    *(sys.executable, "-c", TRAIN, modes),
+                    *(data, data / output, *order),
+                ],
                 cwd=ROOT,
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
@@ -90,9 +108,9 @@ def folders(tmp_path_factory):
     return data / "a", data / "b"
 
 
-@pytest.mark.parametrize(("net", "jit_compile"), CASES)
-def test_same_seed_same_run(net, jit_compile, folders):
-    one, other = (folder / f"{net}-{jit_compile}" for folder in folders)
+@pytest.mark.parametrize(("net", "mode"), CASES)
+def test_same_seed_same_run(net, mode, folders):
+    one, other = (folder / f"{net}-{mode}" for folder in folders)
     assert runs.complete_epochs(one) == 2
     found = runs.saved_variables(one)
     assert any(array.dtype == np.int8 for array in found.values())
@@ -105,7 +123,7 @@ def test_same_seed_same_run(net, jit_compile, folders):
 
 def test_xla_gives_another_run(folders):
     """The comparison can fail: XLA adds in another order."""
-    one, other = (folders[0] / f"mnist-{xla}" for xla in (False, True))
+    one, other = (folders[0] / f"mnist-{mode}" for mode in ("plain", "xla"))
     with pytest.raises(AssertionError):
         runs.assert_same_arrays(
             runs.saved_variables(one), runs.saved_variables(other)
