@@ -173,6 +173,11 @@ def train_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         batches = tf.data.Dataset.from_tensors(
             (tf.constant(images, tf.float32), tf.constant(targets, tf.float32))
         ).repeat(options.steps)
+        # Its thread would be waited for at the end of `fit`, for up to half of
+        # the time that it had run.
+        plain = tf.data.Options()
+        plain.autotune.enabled = False
+        batches = batches.with_options(plain)
         runs.append(
             lambda m=model, b=batches: m.fit(b, shuffle=False, verbose=0)
         )
