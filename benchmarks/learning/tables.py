@@ -88,7 +88,8 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
             ]
         lines.append(
             [
-                *(str(row[name]) for name in names),
+                # What a case leaves out need not mean anything for it.
+                *(str(row["varied"].get(name, "")) for name in names),
                 validation,
                 accuracy(row, "test"),
                 *extra,
