@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in `train.program`
 
 import keras
 import numpy as np
@@ -29,7 +30,7 @@ import tensorflow as tf
 
 import gxnor_tf
 from export.terminal_tables import aligned
-from train import models, nets, recipes
+from train import models, nets, pipeline, recipes
 
 MODES = ("dst", "float32")
 BFLOAT16 = "dst_bfloat16"
@@ -57,8 +58,8 @@ keys of the rows (null where a case has none):
   state_bytes_per_parameter  bytes of all variables of model and optimizer by
                           the number of trainable elements
   rss_before_mib          memory: resident before the model was made, here and
-                          below with TF_ENABLE_ONEDNN_OPTS=0 unless it is set:
-                          oneDNN's allocator keeps what was freed
+                          below with TF_ENABLE_ONEDNN_OPTS=0: oneDNN's allocator
+                          keeps what was freed
   rss_built_mib           memory: after model and optimizer were built
   peak_rss_mib            memory: the largest while steps ran"""
 
@@ -170,14 +171,14 @@ def train_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         images = rng.integers(-128, 128, (options.batch_size, *shape)) / 128
         targets = np.full((options.batch_size, _CLASSES), -1.0)
         targets[:, 0] = 1
-        batches = tf.data.Dataset.from_tensors(
-            (tf.constant(images, tf.float32), tf.constant(targets, tf.float32))
-        ).repeat(options.steps)
-        # Its thread would be waited for at the end of `fit`, for up to half of
-        # the time that it had run.
-        plain = tf.data.Options()
-        plain.autotune.enabled = False
-        batches = batches.with_options(plain)
+        batches = pipeline.untuned(
+            tf.data.Dataset.from_tensors(
+                (
+                    tf.constant(images, tf.float32),
+                    tf.constant(targets, tf.float32),
+                )
+            ).repeat(options.steps)
+        )
         runs.append(
             lambda m=model, b=batches: m.fit(b, shuffle=False, verbose=0)
         )
@@ -290,7 +291,7 @@ def _in_subprocess(
         capture_output=True,
         text=True,
         cwd=_ROOT,
-        env={"TF_ENABLE_ONEDNN_OPTS": "0"} | os.environ,
+        env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": "0"},
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")

@@ -65,7 +65,7 @@ def training_batches(
             targets(tf.gather(labels, indices), num_classes, off_value),
         )
 
-    return (
+    return untuned(
         tf.data.Dataset.range(first_epoch, epochs)
         .flat_map(order)
         .batch(batch_size, drop_remainder=True)
@@ -78,12 +78,23 @@ def evaluation_batches(
     records: Records, num_classes: int, off_value: float = -1.0
 ) -> tf.data.Dataset:
     """All records once, in order, as `training_batches` gives them."""
-    return (
+    return untuned(
         tf.data.Dataset.from_tensor_slices((records.images, records.labels))
         .batch(EVALUATION_BATCH_SIZE)
         .map(lambda x, y: (normalized(x), targets(y, num_classes, off_value)))
         .prefetch(4)
     )
+
+
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The dataset without tf.data's thread that tunes it.
+
+    It sleeps for ever longer, up to a minute, and whoever drops the dataset
+    waits for it to wake: `fit` at its end. Here it has nothing to tune.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def normalized(images: tf.Tensor) -> tf.Tensor:

@@ -190,8 +190,8 @@ def _rules(scope: Scope) -> list[Case]:
             {"step_rule": "momentum", "moment_dtype": "int8"},
             {
                 "momentum": (0.9, 0.99, 0.998, 0.999),
-                "memory_growth": (0.03, 0.1, 0.3, _ENDLESS),
-                "full_rate_memory": (5.0, 20.0, 64.0, _ENDLESS),
+                "memory_growth": (0.1, _ENDLESS),
+                "full_rate_memory": (20.0, _ENDLESS),
                 "learning_rate": (0.01, 0.03, 0.1),
                 "transition_gain": (1.0, 3.0, 10.0),
             },
@@ -305,7 +305,7 @@ def _baselines(scope: Scope) -> list[Case]:
 
 
 # From both ternary to both float32, by weights and activations.
-_BETWEEN = ((1, 1), (1, 2), (1, 3), (1, FLOAT), (FLOAT, 1), (FLOAT, FLOAT))
+_BETWEEN = ((1, 1), (1, FLOAT), (FLOAT, 1), (FLOAT, FLOAT))
 
 
 def _gap(scope: Scope) -> list[Case]:

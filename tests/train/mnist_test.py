@@ -35,8 +35,9 @@ def test_digits(tmp_path):
         # Steps enough for gradients to add up to hops.
         "--batch_size=20",
     )
-    done = run(*arguments, folder=tmp_path)
+    done = run(*arguments, folder=tmp_path, TF_CPP_MIN_LOG_LEVEL="0")
     assert done.returncode == 0, done.stderr
+    assert "oneDNN custom operations are on" in done.stderr
     assert "test accuracy" in done.stdout
     assert "Traceback" not in done.stderr
     report = json.loads((out / "report.json").read_text())

@@ -45,6 +45,14 @@ def test_targets_are_plus_and_minus_one():
     assert y.dtype == np.float32
 
 
+def test_nobody_waits_for_a_thread_that_tunes(numbered):
+    for dataset in (
+        pipeline.training_batches(numbered, 4, 5, 0, 0, 1),
+        pipeline.evaluation_batches(numbered, 4),
+    ):
+        assert dataset.options().autotune.enabled is False
+
+
 def test_every_epoch_uses_each_record_at_most_once(numbered):
     found = batches(numbered)
     assert len(found) == 3 * 4

@@ -8,13 +8,13 @@ from train.errors import UserError
 
 EVERYWHERE = studies.Scope(cifar10="cifar10")
 SIZES = {
-    "rules": 52,
+    "rules": 48,
     "activations": 24,
     "levels": 25,
     "recipes": 23,
     "tuning": 18,
     "baselines": 6,
-    "gap": 12,
+    "gap": 8,
     "products": 4,
     "lengths": 6,
     "headline": 2,
