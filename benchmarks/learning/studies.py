@@ -183,7 +183,7 @@ def _rules(scope: Scope) -> list[Case]:
                 {"momentum": decay},
                 _on(scope) | {"step_rule": "error_feedback"},
             )
-            for decay in (0.99, 0.999, 1.0)
+            for decay in (0.99, 1.0)
         ]
         + _factors(
             scope,
