@@ -107,7 +107,16 @@ def in_words(settings: dict[str, Any]) -> str:
     >>> in_words({"momentum": 0.9, "seed": 1})
     'momentum=0.9, seed=1'
     """
-    return ", ".join(f"{name}={value}" for name, value in settings.items())
+    return ", ".join(f"{name}={shown(v)}" for name, v in settings.items())
+
+
+def shown(value: object) -> str:
+    """A setting's value, a number without zeros that say nothing.
+
+    >>> shown(1e9), shown(1.0), shown("int8")
+    ('1e+09', '1', 'int8')
+    """
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def best(rows: Iterable[Row]) -> Row | None:

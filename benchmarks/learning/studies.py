@@ -140,14 +140,15 @@ def _on(scope: Scope) -> Settings:
     return {"dataset": scope.dataset or "mnist"}
 
 
-# By step rule. That of bop is a threshold of 1 / (2 rate) in RMS.
+# By step rule, moved until the best was not at the border. That of bop is a
+# threshold of 1 / (2 rate) in RMS.
 _RATES = {
-    "momentum": (0.01, 0.03, 0.1),
-    "adam": (0.003, 0.01, 0.03),
-    "sgd": (0.003, 0.01, 0.03),
-    "sign": (0.003, 0.01, 0.03),
-    "bop": (0.2, 0.3, 0.5),
-    "error_feedback": (0.01, 0.03, 0.1),
+    "momentum": (0.003, 0.01, 0.03),
+    "adam": (0.01, 0.03, 0.1),
+    "sgd": (0.001, 0.003, 0.01),
+    "sign": (0.01, 0.03, 0.1),
+    "bop": (0.1, 0.2, 0.3),
+    "error_feedback": (0.03, 0.1, 0.3),
 }
 
 # So fast that the memory has its full length from the start; so long that
@@ -189,10 +190,11 @@ def _rules(scope: Scope) -> list[Case]:
             scope,
             {"step_rule": "momentum", "moment_dtype": "int8"},
             {
-                "momentum": (0.9, 0.99, 0.998, 0.999),
+                # The memory reaches the limit of 0.998 after 5,000 steps, which
+                # is more than a run has.
+                "momentum": (0.9, 0.99, 0.998),
                 "memory_growth": (0.1, _ENDLESS),
                 "full_rate_memory": (20.0, _ENDLESS),
-                "learning_rate": (0.01, 0.03, 0.1),
                 "transition_gain": (1.0, 3.0, 10.0),
             },
         )

@@ -5,7 +5,7 @@ import pathlib
 import textwrap
 from collections.abc import Sequence
 
-from benchmarks.learning.rows import Row, best, grouped, in_words
+from benchmarks.learning.rows import Row, best, grouped, in_words, shown
 
 _WIDTH = 80
 
@@ -89,7 +89,7 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
         lines.append(
             [
                 # What a case leaves out need not mean anything for it.
-                *(str(row["varied"].get(name, "")) for name in names),
+                *(shown(row["varied"].get(name, "")) for name in names),
                 validation,
                 accuracy(row, "test"),
                 *extra,
