@@ -14,6 +14,10 @@ from benchmarks.mcu import tools
 if TYPE_CHECKING:
     from tests.browser import Browser
 
+# Keras' channels_first convolutions, which ours are compared with, need it on
+# a CPU, and some processors have it off by default. Before TensorFlow comes.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 # A first call that traces or compiles, or a busy machine, takes far longer
 # than Hypothesis' 200 ms. The parent is its `ci` profile where CI is set,
 # which tries the same examples every time.

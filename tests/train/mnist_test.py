@@ -11,10 +11,11 @@ ROOT = pathlib.Path(__file__).absolute().parents[2]
 
 
 def run(*arguments, folder, **environment):
+    inherited = {k: v for k, v in os.environ.items() if "ONEDNN" not in k}
     return subprocess.run(
         [sys.executable, "-m", "train.mnist", *map(str, arguments)],
         cwd=ROOT,
-        env=os.environ
+        env=inherited
         | {"GXNOR_TF_CACHE": str(folder), "COLUMNS": "80"}
         | environment,
         stdin=subprocess.DEVNULL,
