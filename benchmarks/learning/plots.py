@@ -166,9 +166,9 @@ def draw(kind: str, rows: Sequence[Row], folder: pathlib.Path) -> list[str]:
         names.append(f"{rows[0]['study']}{suffix}.png")
         with replacing(folder / names[-1]) as temporary:
             figure.savefig(temporary, dpi=110)
-            # Few colours: a third of the bytes.
+            # With a palette, a third of the bytes.
             with Image.open(temporary) as picture:
-                small = picture.convert("RGB").quantize(64)
+                small = picture.convert("RGB").quantize()
             small.save(temporary, "PNG", optimize=True)
     return names
 
