@@ -39,7 +39,7 @@ def run(net: str, argv: Sequence[str]) -> None:
         raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}")
     values = flags.FLAGS
     # TensorFlow reads this when it is imported. Processors without AVX512_VNNI
-    # have it off by default, and take up to 1.9 times as long.
+    # have it off by default, and are slower so.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
         settings = command_line.from_flags(net)
