@@ -143,7 +143,7 @@ def _on(scope: Scope) -> Settings:
 # By step rule, moved until the best was not at the border. That of bop is a
 # threshold of 1 / (2 rate) in RMS.
 _RATES = {
-    "momentum": (0.01, 0.03, 0.1),
+    "momentum": (0.003, 0.01, 0.03, 0.1),
     "adam": (0.01, 0.03, 0.1),
     "sgd": (0.001, 0.003, 0.01),
     "sign": (0.01, 0.03, 0.1),

@@ -8,7 +8,7 @@ from train.errors import UserError
 
 EVERYWHERE = studies.Scope(cifar10="cifar10")
 SIZES = {
-    "rules": 43,
+    "rules": 44,
     "activations": 24,
     "levels": 25,
     "recipes": 23,
