@@ -29,8 +29,11 @@ import numpy as np
 import tensorflow as tf
 
 import gxnor_tf
+from benchmarks.arguments import count, positive
+from export.files import check_writable
 from export.terminal_tables import aligned
-from train import models, nets, pipeline, recipes
+from train import files, models, nets, pipeline, recipes
+from train.errors import UserError
 
 MODES = ("dst", "float32")
 BFLOAT16 = "dst_bfloat16"
@@ -72,13 +75,15 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--net", default="mnist", choices=sorted(nets.NETS))
-    parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--batch_size", type=int, default=100)
-    parser.add_argument("--steps", type=int, default=20, help="of a round")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=0, help="0: all")
+    parser.add_argument("--width", type=positive(float), default=1.0)
+    parser.add_argument("--batch_size", type=positive(int), default=100)
     parser.add_argument(
-        "--units", type=int, default=8192, help="of the large layer; 0: none"
+        "--steps", type=positive(int), default=20, help="of a round"
+    )
+    parser.add_argument("--rounds", type=positive(int), default=15)
+    parser.add_argument("--threads", type=count, default=0, help="0: all")
+    parser.add_argument(
+        "--units", type=count, default=8192, help="of the large layer; 0: none"
     )
     parser.add_argument("--json", help="file for the rows")
     # What the processes that measure memory are told.
@@ -87,6 +92,21 @@ def main() -> None:
         "--jit_compile", action="store_true", help=argparse.SUPPRESS
     )
     options = parser.parse_args()
+    try:
+        run(options)
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measures what is asked for.
+
+    Raises:
+        UserError: If there is no such net, as for a width out of range.
+        OSError: If the file of the rows cannot be written.
+    """
+    if options.json:
+        check_writable(options.json)  # Now, and not after the measurements.
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     if options.memory_of:
         print(json.dumps(memory_row(options)))
@@ -100,7 +120,9 @@ def main() -> None:
         ]
     print(table(rows))
     if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(rows, indent=2) + "\n")
+        files.write_text(
+            pathlib.Path(options.json), json.dumps(rows, indent=2) + "\n"
+        )
 
 
 def _cases() -> list[tuple[str, bool]]:

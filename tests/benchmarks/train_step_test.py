@@ -3,12 +3,37 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
+
+import pytest
 
 import gxnor_tf
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--batch_size=0", "argument --batch_size: must be > 0. Received: 0"),
+        ("--width=1000", "error: `width` must be <= 64. Received: width=1000"),
+        ("--units=-1", "argument --units: must be >= 0. Received: -1"),
+        ("--json=/none/rows.json", "error: The folder `/none` does not exist"),
+    ],
+)
+def test_errors(argument, message):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.train_step", argument],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode != 0
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_rows(tmp_path):
