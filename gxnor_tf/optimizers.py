@@ -3,6 +3,7 @@
 
 import math
 import numbers
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -87,9 +88,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         seed: Integer seed of the transitions.
         beta_1: Decay of the first moment; of momentum, sign and bop the
             largest one. Default 0.998 for these, 0.9 for adam, and 1, which
-            forgets nothing, for error_feedback. There
-            `learning_rate / (1 - beta_1)` must be well above half a step of
-            the space, or no weight hops.
+            forgets nothing, for error_feedback. There few weights ever hop
+            where `learning_rate / (1 - beta_1)` is less than 0.55 steps of the
+            space; `build()` warns, if the learning rate is a number.
         beta_2: Decay of adam's second moment. Default 0.999.
         epsilon: adam's epsilon. Default 1e-8.
         memory_growth: Steps of memory, per step of training so far, of the
@@ -201,6 +202,10 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 f"Received: seed={seed!r}"
             )
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        # None for a schedule.
+        self._first_rate = (
+            learning_rate if isinstance(learning_rate, float) else None
+        )
         rule_settings = {
             "beta_1": beta_1,
             "beta_2": beta_2,
@@ -344,6 +349,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             if isinstance(variable, DiscreteVariable)
         }
         settings = self._overrides.assign([v.path for v in discrete.values()])
+        for variable, own in zip(discrete.values(), settings, strict=True):
+            self._warn_of_standing_still(variable, own)
         super().build(variables)
         self._settings: dict[int, TransitionSettings] = {}
         self._updates: dict[int, discrete_update.DiscreteUpdate] = {}
@@ -380,6 +387,26 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         self.continuous_optimizer.build(
             [v for v in variables if not isinstance(v, DiscreteVariable)]
         )
+
+    def _warn_of_standing_still(
+        self, variable: DiscreteVariable, own: TransitionSettings
+    ) -> None:
+        """Warns of a decay with which few weights ever hop."""
+        beta_1 = getattr(own.step_rule, "beta_1", None)
+        if self._first_rate is None or beta_1 is None:
+            return
+        rate = self._first_rate * own.learning_rate_multiplier
+        least = own.step_rule.least_decay(rate, variable.space)
+        if beta_1 < least:
+            warnings.warn(
+                f"`beta_1` should be >= {least:g} with step rule "
+                f"{self._config['step_rule']!r}, learning rate {rate:g} and "
+                f"the weights {variable.path!r}: a gradient of typical size is "
+                "forgotten before it adds up to a hop, and few weights ever "
+                "move. Leave `beta_1` out, and nothing is forgotten, or use "
+                f"step_rule='momentum'. Received: beta_1={beta_1}",
+                stacklevel=2,
+            )
 
     def _add_moment(
         self,

@@ -75,6 +75,19 @@ class StepRule(abc.ABC):
         del space
         return None
 
+    def least_decay(self, learning_rate: float, space: DiscreteSpace) -> float:
+        """The `beta_1` below which typical gradients never add up to a hop.
+
+        Of those, too, that always have the same sign and the tensor's RMS. 0
+        for rules that hop by chance, or whose moment is an average.
+
+        Args:
+            learning_rate: At the start, >= 0.
+            space: Space of the weights.
+        """
+        del learning_rate, space
+        return 0.0
+
     def feedback(self, moments: Moments, remainder: tf.Tensor) -> Moments:
         """The moments after a transition; as they were unless a rule differs.
 
@@ -231,8 +244,8 @@ class ErrorFeedback(StepRule):
 
     Attributes:
         beta_1: Decay b of what waits; 1 forgets nothing. What waits is at
-            most about `lr / (1 - b)` of a gradient of typical size: with a
-            small b no weight ever hops.
+            most about `lr / (1 - b)` of a gradient of typical size: below
+            `least_decay()` few weights ever hop.
         threshold: In steps. Having hopped, a weight hops back only where it
             is `2 threshold - 1` below the place from which it hopped. With a
             half, the nearest state, a weight midway between two would go to
@@ -259,6 +272,16 @@ class ErrorFeedback(StepRule):
         # So little less that the largest code is not beyond the threshold,
         # however its product with the unit is rounded.
         return self.threshold * space.step * (1 - 2**-20)
+
+    def least_decay(self, learning_rate: float, space: DiscreteSpace) -> float:
+        """See `StepRule`."""
+        # Such a gradient adds up to lr / (1 - b). With a rate of 0 no weight
+        # is meant to hop.
+        if learning_rate == 0:
+            return 0.0
+        least = 1 - learning_rate / (self.threshold * space.step)
+        # Up, so that what an error prints can be given.
+        return max(0.0, math.ceil(1e6 * least) / 1e6)
 
     def increment(
         self,

@@ -54,8 +54,6 @@ def define_flags(net: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
             shown = ", ".join(f"{k}: {_short(v)}" for k, v in values.items())
             text += f" ({shown})" if shown else ""
         choices = field.metadata["choices"]
-        if field.name == "recipe":
-            choices = tuple(recipes.RECIPES[net])
         # None means "not given": then the recipe decides.
         if choices:
             flags.DEFINE_enum(

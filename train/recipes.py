@@ -84,6 +84,10 @@ def from_recipe(net: str, recipe: str = "default", **settings: Any) -> Config:
     >>> from_recipe("mnist", "paper", epochs=10).epochs
     10
     """
+    if net not in RECIPES:
+        raise UserError(
+            f"`net` must be one of {', '.join(RECIPES)}. Received: net={net!r}"
+        )
     if recipe not in RECIPES[net]:
         raise UserError(
             f"`recipe` must be one of {', '.join(RECIPES[net])}. "

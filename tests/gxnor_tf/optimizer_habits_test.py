@@ -578,6 +578,39 @@ def test_state_of_another_version_says_so():
         built().load_own_variables(saved)
 
 
+@pytest.mark.parametrize(
+    ("beta_1", "factor", "least"),
+    [
+        (0.9, 1.0, "0.945455"),
+        (0.945454, 1.0, "0.945455"),
+        (0.95, 0.5, "0.9727"),
+    ],
+)
+def test_a_decay_with_which_few_weights_hop_is_warned_of(beta_1, factor, least):
+    overrides = {"kernel": {"learning_rate_multiplier": factor}}
+    made = DiscreteStateTransition(0.03, beta_1=beta_1, overrides=overrides)
+    with pytest.warns(UserWarning, match=rf"`beta_1` should be >= {least}"):
+        made.build(variables_at("kernel"))
+
+
+@pytest.mark.parametrize(
+    ("rate", "settings"),
+    [
+        (0.03, {}),
+        (0.03, {"beta_1": 0.945455}),
+        (0.03, {"beta_1": 0.9, "step_rule": "momentum"}),
+        (0.0, {"beta_1": 0.9}),  # No weight is meant to hop.
+        (  # Says nothing of what is to come.
+            keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 2.0),
+            {"beta_1": 0.9},
+        ),
+    ],
+)
+def test_other_decays_are_not(rate, settings, recwarn):
+    DiscreteStateTransition(rate, **settings).build(variables_at("kernel"))
+    assert not [w for w in recwarn if "beta_1" in str(w.message)]
+
+
 def test_error_feedback_takes_its_own_default():
     rule = DiscreteStateTransition(0.1, "error_feedback", beta_1=1.0).step_rule
     assert rule.beta_1 == 1

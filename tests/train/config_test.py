@@ -34,7 +34,7 @@ def test_dependent_defaults():
     assert config.Config(activation_n=0).zero_window == 0.0
     assert made.learning_rate == 0.03
     assert config.Config(training="latent").learning_rate == 0.01
-    assert config.Config(weight_n="float").learning_rate == 0.001
+    assert config.Config(weight_n="float").learning_rate == 0.003
     assert made.milestones is made.milestone_factor is None
     multistep = config.Config(schedule="multistep")
     assert multistep.final_learning_rate is None
@@ -196,6 +196,13 @@ def test_every_preset_of_the_library_has_its_flag_value():
             {"step_rule": "error_feedback", "momentum": 1.5},
             r"`momentum` must be in \[0, 1\]",
         ),
+        (
+            {"step_rule": "error_feedback", "momentum": 0.9},
+            "`momentum` must be >= 0.945455 with step_rule=error_feedback and "
+            "learning_rate=0.03, or left out",
+        ),
+        ({"net": "nope"}, "`net` must be one of mnist, cifar10, svhn"),
+        ({"recipe": "nope"}, "`recipe` must be one of default, paper"),
         (
             {"step_rule": "adam", "moment_dtype": "int8"},
             "`moment_dtype` must be one of bfloat16, float32 with",

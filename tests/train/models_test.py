@@ -50,8 +50,8 @@ def test_error_feedback_forgets_nothing_unless_told():
     assert made.momentum == 1
     rule = models.optimizer(made, steps_per_epoch=1).step_rule
     assert rule.beta_1 == 1
-    told = config.Config(step_rule="error_feedback", momentum=0.5)
-    assert models.optimizer(told, 1).step_rule.beta_1 == 0.5
+    told = config.Config(step_rule="error_feedback", momentum=0.99)
+    assert models.optimizer(told, 1).step_rule.beta_1 == 0.99
 
 
 @pytest.mark.parametrize("before", [False, True])

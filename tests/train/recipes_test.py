@@ -37,8 +37,8 @@ def test_a_small_learning_rate_drops_the_recipe_s_last_one():
 @pytest.mark.parametrize(
     ("settings", "rate"),
     [
-        ({"discrete": False}, 0.001),
-        ({"preset": "float"}, 0.001),
+        ({"discrete": False}, 0.003),
+        ({"preset": "float"}, 0.003),
         ({"training": "latent"}, 0.01),
     ],
     ids=str,
@@ -51,6 +51,16 @@ def test_adam_gets_its_own_learning_rate_in_any_recipe(settings, rate):
     assert paper(final_learning_rate=1e-5, **settings) == paper(
         learning_rate=rate, final_learning_rate=1e-5, **settings
     )
+
+
+def test_latent_weights_of_another_net_learn_faster():
+    made = recipes.from_recipe("cifar10", training="latent")
+    assert made.learning_rate == 0.03
+
+
+def test_unknown_net_is_named():
+    with pytest.raises(UserError, match="`net`.*mnist, cifar10, svhn.*'nope'"):
+        recipes.from_recipe("nope")
 
 
 def test_a_setting_of_momentum_alone_asks_for_momentum():
