@@ -17,18 +17,17 @@ import os
 import pathlib
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import pages
+from benchmarks.arguments import positive
 from benchmarks.learning import plots, rows, runner, studies, tables
 from train import datasets, files
 from train.config import Config
 from train.errors import UserError
-
-Number = TypeVar("Number", int, float)
 
 
 def main() -> None:
@@ -84,10 +83,7 @@ def run(study: studies.Study, options: argparse.Namespace) -> int:
         ]
         for _, config in planned
     ]
-    _require_data(
-        {r.config.dataset for runs in by_case for r in runs if not r.outcome()},
-        options.data_dir,
-    )
+    _require_data([r for runs in by_case for r in runs], options.data_dir)
     folder.mkdir(parents=True, exist_ok=True)
     with runner.alone_in(folder):
         return _run(study, planned, by_case, options, folder)
@@ -198,6 +194,8 @@ def command(options: argparse.Namespace) -> str:
     parts = ["python -m benchmarks.learning", f"--study={options.study}"]
     if options.lengths != studies.Scope.lengths:
         parts.append(f"--lengths={','.join(map(str, options.lengths))}")
+    if options.jobs != 1:  # Decides the threads, and so how sums are rounded.
+        parts.append(f"--jobs={options.jobs}")
     for name in ("seeds", "epochs", "width", "dataset", "cifar10"):
         value = getattr(options, name)
         if isinstance(value, str):
@@ -207,10 +205,31 @@ def command(options: argparse.Namespace) -> str:
     return " ".join(parts)
 
 
-def _require_data(names: set[str | None], data_dir: str | None) -> None:
-    """Raises UserError now, and not in every run, where data is missing."""
-    for name in sorted(name for name in names if name is not None):
-        datasets.load(name, data_dir)
+def _require_data(runs: Iterable[runner.Run], data_dir: str | None) -> None:
+    """Raises UserError now, and not in every run, where data is missing.
+
+    Or where runs of the same file name were made with different data, the file
+    at hand included; one that no run needs may be elsewhere.
+    """
+    digests: dict[tuple[str, float], str] = {}
+    for run in runs:
+        name, share = run.config.dataset or "", run.config.validation_share
+        outcome = run.outcome()
+        needed = outcome is None or pathlib.Path(name).is_file()
+        if needed and (name, share) not in digests:
+            loaded = datasets.load(name, data_dir, share)
+            digests[name, share] = loaded.digest
+        if outcome is None or not outcome.report:
+            continue
+        made_with = outcome.report["dataset"]["sha256"]
+        wanted = digests.setdefault((name, share), made_with)
+        if made_with != wanted:
+            raise UserError(
+                f"All runs of {name!r} must be of the same data. Received: "
+                f"records with SHA-256 {wanted}, and the run {run.name} of "
+                f"{made_with}. Give one of the files another name, or delete "
+                "that run in --records and --output_dir."
+            )
 
 
 def _stop(*_: object) -> NoReturn:
@@ -251,10 +270,10 @@ def _parser() -> argparse.ArgumentParser:
         "pictures go into the folder of the same name",
     )
     parser.add_argument("--json", help="file for the rows")
-    parser.add_argument("--seeds", type=_positive(int), help="runs of a case")
-    parser.add_argument("--epochs", type=_positive(int), help="of a run")
+    parser.add_argument("--seeds", type=positive(int), help="runs of a case")
+    parser.add_argument("--epochs", type=positive(int), help="of a run")
     parser.add_argument(
-        "--width", type=_positive(float), help="factor on filters and units"
+        "--width", type=positive(float), help="factor on filters and units"
     )
     parser.add_argument(
         "--dataset",
@@ -275,27 +294,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data_dir", help="folder for downloaded data")
     parser.add_argument(
         "--jobs",
-        type=_positive(int),
+        type=positive(int),
         default=1,
         help="runs at the same time; they share the processors",
     )
     return parser
 
 
-def _positive(kind: Callable[[str], Number]) -> Callable[[str], Number]:
-    """A reader of numbers > 0, for argparse."""
-
-    def number(text: str) -> Number:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"must be > 0. Received: {text}")
-        return value
-
-    return number
-
-
 def _lengths(text: str) -> tuple[int, ...]:
-    return tuple(_positive(int)(part) for part in text.split(","))
+    return tuple(positive(int)(part) for part in text.split(","))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ import argparse
 import json
 import os
 import pathlib
+import subprocess
 import sys
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in `train.program`
@@ -21,6 +23,9 @@ from benchmarks.learning import runner
 from train import files, loop
 from train.config import Config
 from train.errors import DivergedError, UserError
+
+_ROOT = pathlib.Path(__file__).absolute().parents[2]
+_CODE = ("gxnor_tf", "train", "benchmarks")
 
 
 def main() -> None:
@@ -35,7 +40,14 @@ def main() -> None:
     folder = options.folder
     try:
         config = Config.from_json(sys.stdin.read())
-        _write(folder / runner.MACHINE, {"processor": _processor()})
+        _write(
+            folder / runner.MACHINE,
+            {
+                "processor": _processor(),
+                "threads": options.threads,
+                "commit": _commit(),
+            },
+        )
         resume = (folder / "config.json").exists()
         loop.train(config, folder, options.data_dir, resume)
     except DivergedError as error:
@@ -53,7 +65,28 @@ def _processor() -> str:
     return str(details.get("device_name", "unknown GPU"))
 
 
-def _write(path: pathlib.Path, content: dict[str, str]) -> None:
+def _commit() -> str | None:
+    """What git calls this version; None where it does not know.
+
+    With `-dirty` if what a run is made with differs.
+    """
+
+    def git(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["git", *arguments], cwd=_ROOT, capture_output=True, text=True
+        )
+
+    try:
+        head = git("rev-parse", "--short=12", "HEAD")
+        same = git("diff", "--quiet", "HEAD", "--", *_CODE)
+    except OSError:
+        return None
+    if head.returncode:
+        return None
+    return head.stdout.strip() + ("-dirty" if same.returncode else "")
+
+
+def _write(path: pathlib.Path, content: dict[str, Any]) -> None:
     files.write_text(path, json.dumps(content) + "\n")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.learning.runner import Outcome
 from benchmarks.learning.studies import Case
 from train.config import Config
+from train.recipes import from_recipe
 
 Row = dict[str, Any]
 
@@ -17,7 +18,9 @@ keys of the rows (null where a case has none):
   study, group             its headings
   varied, fixed            objects: settings in which it differs from its
                            group, and others that are not the default recipe's
-  dataset, net, width, epochs, and every setting that the study varies
+  dataset                  its name, or what a file is known to hold
+  net, width, epochs, and every setting that the study varies
+  default                  whether it is the default recipe
   seeds, failed            number of runs, and of those that failed
   failure                  why the first of them did
   validation_mean, _std    accuracy of the epoch with the lowest validation
@@ -28,9 +31,19 @@ keys of the rows (null where a case has none):
                            mean over the layers and runs, of the chosen model
   state_bytes_per_weight   bytes of the training state by discrete weight
   seconds                  of training, mean of a run
-  processor                what the runs were made on
+  processor, threads, commit
+                           what the runs were made on and with (0 threads: as
+                           many as processors; commit: of the code)
   python, gxnor_tf, tensorflow, keras, numpy
                            versions"""
+
+# What files hold, by the SHA-256 in a run's report: that of the records as
+# they are split, here with a tenth set aside.
+_KNOWN_FILES = {
+    "64a77247a3ab4704b17aa65f6ff6c014abc5d42e4d2ec562c76c3dd73b624853": (
+        "CIFAR-10, JPEG re-encoded"
+    ),
+}
 
 _ACCURACIES = {
     "validation": "validation_accuracy",
@@ -71,10 +84,11 @@ def row(
         "group": case.group,
         "varied": case.varied,
         "fixed": {k: v for k, v in case.fixed.items() if k != "dataset"},
-        "dataset": pathlib.Path(config.dataset or "").name,
+        "dataset": _title(config, reports),
         "net": config.net,
         "width": config.width,
         "epochs": config.epochs,
+        "default": config == _default(config),
         **{name: getattr(config, name) for name in settings},
         "seeds": len(outcomes),
         "failed": len(failures),
@@ -93,12 +107,32 @@ def row(
         )
     for name in ("state_bytes_per_weight", "seconds"):
         made[name] = _mean([report[name] for report in reports])
-    machines = [o.machine["processor"] for o in outcomes if o.failure is None]
-    made["processor"] = _joined(machines)
+    machines = [o.machine for o in outcomes if o.failure is None]
+    for name in ("processor", "threads", "commit"):
+        # The first records have no more than a processor.
+        known = [m[name] for m in machines if m.get(name) is not None]
+        made[name] = _joined([str(value) for value in known])
     for name in _VERSIONS:
         versions = [report["versions"][name] for report in reports]
         made[name] = _joined(versions)
     return made
+
+
+def _title(config: Config, reports: Sequence[dict[str, Any]]) -> str:
+    """What is printed for the data set."""
+    name = pathlib.Path(config.dataset or "").name
+    digests = {report["dataset"]["sha256"] for report in reports}
+    return _KNOWN_FILES.get(digests.pop(), name) if len(digests) == 1 else name
+
+
+def _default(config: Config) -> Config:
+    """What the default recipe makes of the same net, data and budget."""
+    return from_recipe(
+        config.net,
+        dataset=config.dataset,
+        width=config.width,
+        epochs=config.epochs,
+    )
 
 
 def in_words(settings: dict[str, Any]) -> str:

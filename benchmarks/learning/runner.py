@@ -40,7 +40,8 @@ class Outcome:
 
     Attributes:
         report: Content of its `report.json`, empty if it failed.
-        machine: What it ran on, empty if it failed.
+        machine: Processor, threads (0: all) and commit of the process that
+            ended it, empty if it failed.
         failure: Why it failed, None if it did not.
     """
 
@@ -66,10 +67,7 @@ class Run:
     @property
     def name(self) -> str:
         """Another one for any other settings."""
-        config = self.config
-        digest = hashlib.sha256(config.to_json().encode()).hexdigest()
-        data = pathlib.Path(config.dataset or "").stem
-        return f"{data}-seed{config.seed}-{digest[:16]}"
+        return _name(self.config)
 
     @property
     def folder(self) -> pathlib.Path:
@@ -84,29 +82,35 @@ class Run:
         """
         return self._recorded() or self._left()
 
-    def record(self) -> None:
-        """Keeps the outcome, if there is one and a place for it."""
-        if self.records is None or (outcome := self._left()) is None:
-            return
-        content = {
-            "config": json.loads(self.config.to_json()),
-            **dataclasses.asdict(outcome),
-        }
-        self.records.mkdir(parents=True, exist_ok=True)
-        files.write_text(
-            self.records / f"{self.name}.json",
-            json.dumps(content, indent=1) + "\n",
-        )
-
-    def _recorded(self) -> Outcome | None:
+    @property
+    def _record_path(self) -> pathlib.Path | None:
+        """The file of its record, wherever the data were."""
         if self.records is None:
             return None
-        path = self.records / f"{self.name}.json"
+        return self.records / f"{_name(_without_folder(self.config))}.json"
+
+    def record(self) -> None:
+        """Keeps the outcome, if there is one and a place for it."""
+        path = self._record_path
+        if path is None or (outcome := self._left()) is None:
+            return
+        content = {
+            "config": json.loads(_without_folder(self.config).to_json()),
+            **dataclasses.asdict(outcome),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_text(path, json.dumps(content, indent=1) + "\n")
+
+    def _recorded(self) -> Outcome | None:
+        path = self._record_path
+        if path is None:
+            return None
         try:
             content = _read(path)
             if content is None:
                 return None
-            if Config(**content.pop("config")) == self.config:
+            config = Config(**content.pop("config"))
+            if config == _without_folder(self.config):
                 return Outcome(**content)
         except (ValueError, KeyError, TypeError, AttributeError):
             pass
@@ -284,6 +288,18 @@ class _Progress:
             f"[{self._done}/{self._total}] {name}: {result}; "
             f"about {_duration(left)} left"
         )
+
+
+def _name(config: Config) -> str:
+    digest = hashlib.sha256(config.to_json().encode()).hexdigest()
+    data = pathlib.Path(config.dataset or "").stem
+    return f"{data}-seed{config.seed}-{digest[:16]}"
+
+
+def _without_folder(config: Config) -> Config:
+    """The config with the bare name of its data, as records have it."""
+    name = pathlib.Path(config.dataset or "").name
+    return dataclasses.replace(config, dataset=name)
 
 
 def _duration(seconds: float) -> str:

@@ -64,7 +64,8 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
 
     Args:
         rows: Its rows.
-        selects: Whether to print the best one bold.
+        selects: Whether to print the best one bold, and to name the default
+            one.
         zero_shares: Whether to show the shares of zeros, and not the test
             accuracy of the last epoch.
     """
@@ -75,6 +76,10 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
     chosen = best(rows) if selects and len(rows) > 1 else None
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
+        # What a case leaves out need not mean anything for it.
+        settings = [shown(row["varied"].get(name, "")) for name in names]
+        if selects and row["default"]:
+            settings[-1] += " (default)"
         validation = accuracy(row, "validation")
         if row["failed"]:
             validation = f"{row['failed']} of {row['seeds']} failed"
@@ -88,8 +93,7 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
             ]
         lines.append(
             [
-                # What a case leaves out need not mean anything for it.
-                *(shown(row["varied"].get(name, "")) for name in names),
+                *settings,
                 validation,
                 accuracy(row, "test"),
                 *extra,

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.learning import __main__ as program
 from benchmarks.learning import runner, studies
+from train.recipes import from_recipe
 
 PAGE = pathlib.Path(__file__).parents[3] / "docs" / "learning.md"
 RECORDS = PAGE.with_suffix("") / "runs"
@@ -69,3 +70,8 @@ def test_the_rates_of_the_baselines_are_the_best_in_validation(tmp_path):
         }
         for net in ("mnist", "cifar10")
     }
+    # They are the defaults, too.
+    for net, chosen in studies._CHOSEN.items():
+        for kind, rate in chosen.items():
+            made = from_recipe(net, **studies._KINDS[kind])
+            assert made.learning_rate == rate

@@ -21,6 +21,7 @@ def outcome(accuracy=0.98, **report):
         },
         "state_bytes_per_weight": 5.0,
         "seconds": 12.0,
+        "dataset": {"sha256": "0" * 64},
         "versions": {
             "python": "3.11.7",
             "gxnor_tf": "0.1.0",

@@ -2,15 +2,17 @@
 """A whole study of tiny nets: trained, continued, reported."""
 
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 
 from benchmarks.learning import __main__ as program
-from benchmarks.learning import runner, studies
+from benchmarks.learning import child, runner, studies
 from train import loop
 from train.errors import UserError
 
@@ -75,7 +77,7 @@ def test_study(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr()
     assert (tmp_path / "tiny.md").read_text() in shown.out
     assert (
-        "python -m benchmarks.learning --study=tiny --dataset=digits\n"
+        "python -m benchmarks.learning --study=tiny --jobs=2 --dataset=digits\n"
         in shown.out
     )
     assert "digits, rate, learning_rate=1e+30, seed 0: failed" in shown.err
@@ -118,6 +120,53 @@ def test_missing_data_stops_the_study_before_any_run(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_another_file_of_the_same_name_is_refused(tmp_path, monkeypatch):
+    """Its runs are not those that are kept."""
+
+    def write(folder, seed):
+        rng = np.random.default_rng(seed)
+        images = rng.integers(0, 256, (150, 28, 28), np.uint8)
+        labels = (np.arange(150) % 10).astype(np.uint8)
+        folder.mkdir(exist_ok=True)
+        np.savez(
+            folder / "own.npz",
+            **{"x_train": images, "y_train": labels},
+            **{"x_test": images[:20], "y_test": labels[:20]},
+        )
+
+    def study(folder):
+        tiny = dataclasses.replace(TINY, cases=lambda scope: cases(scope)[:1])
+        monkeypatch.setitem(studies.STUDIES, "tiny", tiny)
+        options = program._parser().parse_args(
+            [
+                *("--study=tiny", f"--dataset={folder / 'own.npz'}"),
+                *("--epochs=1", f"--records={tmp_path / 'kept'}"),
+                f"--output_dir={tmp_path / 'out'}",
+            ]
+        )
+        return program.run(tiny, options)
+
+    write(tmp_path / "one", 1)
+    assert study(tmp_path / "one") == 0
+    (kept,) = (tmp_path / "kept").iterdir()
+    content = json.loads(kept.read_text())
+    assert content["config"]["dataset"] == "own.npz"
+    assert content["machine"]["threads"] == 0
+    assert content["machine"]["commit"] == child._commit()
+
+    def never(*_):
+        raise AssertionError("a run was repeated")
+
+    monkeypatch.setattr(runner.Run, "start", never)
+    write(tmp_path / "two", 1)
+    assert study(tmp_path / "two") == 0
+    write(tmp_path / "two", 2)
+    with pytest.raises(UserError, match="must be of the same data.*own-seed0"):
+        study(tmp_path / "two")
+    (tmp_path / "two" / "own.npz").unlink()
+    assert study(tmp_path / "two") == 0
+
+
 def test_command_has_what_decides_the_figures():
     options = program._parser().parse_args(
         [
@@ -127,7 +176,7 @@ def test_command_has_what_decides_the_figures():
     )
     assert program.command(options) == (
         "python -m benchmarks.learning --study=lengths --lengths=1,2 "
-        "--seeds=2 --width=0.5 --cifar10=cifar10_jpeg.npz"
+        "--jobs=2 --seeds=2 --width=0.5 --cifar10=cifar10_jpeg.npz"
     )
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the runs of a case come to."""
 
+import json
+import pathlib
+
 import pytest
 
 from benchmarks.learning import rows, studies
@@ -10,6 +13,7 @@ from tests.benchmarks.learning.fake_rows import outcome
 CASE = studies.Case(
     "decay", {"momentum": 0.9}, {"dataset": "some/digits.npz", "dropout": 0.1}
 )
+RECORDS = pathlib.Path(__file__).parents[3] / "docs" / "learning" / "runs"
 NAMES = ["momentum", "learning_rate"]
 
 
@@ -39,7 +43,27 @@ def test_what_the_row_is_of():
     assert (made["epochs"], made["width"]) == (5, 0.5)
     assert (made["momentum"], made["learning_rate"]) == (0.9, 0.03)
     assert made["processor"] == "a processor"
+    assert (made["threads"], made["commit"]) == (None, None)
     assert made["tensorflow"] == "2.21.0"
+
+
+def test_a_file_is_named_after_what_it_holds():
+    record = next(RECORDS.glob("cifar10_jpeg-*.json"))
+    dataset = json.loads(record.read_text())["report"]["dataset"]
+    made = row(outcome(dataset=dataset), outcome(dataset=dataset))
+    assert made["dataset"] == "CIFAR-10, JPEG re-encoded"
+    assert row(outcome(dataset=dataset), outcome())["dataset"] == "digits.npz"
+
+
+def test_the_default_recipe_is_known():
+    def is_default(**varied):
+        case = studies.Case("any", varied, {"dataset": "digits"})
+        config = case.config(epochs=5, width=0.5)
+        return rows.row("tiny", case, config, [outcome()], [])["default"]
+
+    assert is_default()
+    assert is_default(learning_rate=0.03, zero_window=0.5)
+    assert not is_default(learning_rate=0.1)
 
 
 def test_every_key_is_explained():

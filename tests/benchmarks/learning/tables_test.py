@@ -54,7 +54,7 @@ def test_numbers_and_the_best():
         row |= {"final_test_mean": 0.8, "final_test_std": 0.1}
     lines = tables.table(rows, True, False).splitlines()
     assert lines[2:] == [
-        "| none | 99.11 ± 0.05 | 90.00 | 80.00 ± 10.00 | 5.00 | 12 |",
+        "| none (default) | 99.11 ± 0.05 | 90.00 | 80.00 ± 10.00 | 5.00 | 12 |",
         "| shift | **99.22 ± 0.05** | 90.00 | 80.00 ± 10.00 | 5.00 | 12 |",
     ]
 
