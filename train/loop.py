@@ -31,6 +31,7 @@ from train import (
 from train.config import Config
 from train.errors import DivergedError, UserError
 from train.run_folder import RunFolder
+from train.stopping import postponed
 
 
 class EpochKeeper(keras.callbacks.Callback):
@@ -82,10 +83,11 @@ class EpochKeeper(keras.callbacks.Callback):
             progress.best_loss = loss
             progress.best_epoch = epoch + 1
         if self._folder:
-            checkpoint.save(self._folder.checkpoint, self.model, progress)
-            _write_what_follows(
-                self._folder, progress, lambda: self._deployed(self.model)
-            )
+            with postponed():
+                checkpoint.save(self._folder.checkpoint, self.model, progress)
+                _write_what_follows(
+                    self._folder, progress, lambda: self._deployed(self.model)
+                )
 
 
 def train(
@@ -252,9 +254,10 @@ def _restore(
             "data, or use another --output_dir."
         )
     # The run may have been killed after the checkpoint and before these.
-    _write_what_follows(
-        folder, progress, lambda: _deployed(config, dataset, model)
-    )
+    with postponed():
+        _write_what_follows(
+            folder, progress, lambda: _deployed(config, dataset, model)
+        )
     if not folder.model.exists():
         raise UserError(
             f"{folder.model}, the best model so far, is not there. Delete "

@@ -4,8 +4,10 @@
 import contextlib
 import signal
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator
+from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,13 +29,7 @@ def stopping(advice: Callable[[], str]) -> Iterator[None]:
         received.append(number)
         raise KeyboardInterrupt
 
-    # What a parent had ignored, as a shell does for what runs behind it, stays
-    # so.
-    before = {
-        number: handler
-        for number in _SIGNALS
-        if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)
-    }
+    before = _handlers()
     for number in before:
         signal.signal(number, stop)
     stopped = False
@@ -57,6 +53,45 @@ def stopping(advice: Callable[[], str]) -> Iterator[None]:
         if not stopped:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Lets what would stop the block wait until its end.
+
+    For the writing of files from a model: NumPy sometimes loses an interrupt
+    while it asks a Keras variable for its array, and raises the TypeError that
+    it had from `__array__(copy=True)` and would else have ignored. (To read the
+    message of that error it calls `PyObject_Str()`, which runs the handlers of
+    signals.)
+    """
+    # Python runs handlers in the main thread, and lets no other set them.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    before = _handlers()
+    for number in before:
+        signal.signal(number, lambda number, frame: received.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if received:
+            signal.raise_signal(received[0])
+
+
+def _handlers() -> dict[int, Any]:
+    """Those of the signals that stop; what a parent had ignored stays so.
+
+    As a shell ignores SIGINT for what runs behind it.
+    """
+    return {
+        number: handler
+        for number in _SIGNALS
+        if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
 
 
 def _has_interrupt(error: BaseException) -> bool:

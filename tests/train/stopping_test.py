@@ -6,11 +6,12 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from train.stopping import stopping
+from train.stopping import postponed, stopping
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
 
@@ -92,3 +93,61 @@ def test_what_was_ignored_stays_ignored():
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def handlers():
+    """Puts them back, which a program that is stopped leaves ignored."""
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_what_is_postponed_stops_the_program_afterwards(number, status, capfd):
+    done = []
+    with pytest.raises(SystemExit) as raised, stopping(lambda: "Advice."):
+        with postponed():
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
+            done.append("in the block")
+        done.append("after it")
+    assert raised.value.code == status
+    assert done == ["in the block"]
+    name = signal.Signals(number).name
+    assert capfd.readouterr().err == f"Stopped by {name}. Advice.\n"
+
+
+def test_what_is_postponed_is_not_lost_where_the_block_fails():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as raised, postponed():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ValueError("disk full")
+    assert isinstance(raised.value.__context__, ValueError)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_errors_and_handlers_stay_as_they_are_where_nothing_is_postponed():
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(ZeroDivisionError), postponed():
+        raise ZeroDivisionError
+    after = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    assert after == before
+
+
+def test_nothing_is_postponed_in_other_threads():
+    """Python allows no handlers there, nor runs them."""
+    done = []
+
+    def work():
+        with postponed():
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
