@@ -9,6 +9,8 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+_Handler = Callable[[int, types.FrameType | None], None]
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -29,30 +31,24 @@ def stopping(advice: Callable[[], str]) -> Iterator[None]:
         received.append(number)
         raise KeyboardInterrupt
 
-    before = _handlers()
-    for number in before:
-        signal.signal(number, stop)
-    stopped = False
-    try:
-        yield
-    except BaseException as error:
-        # Python drops an interrupt in some places, such as `__del__`. What
-        # fails later has a cause of its own, which must be seen.
-        stopped = bool(received) and _has_interrupt(error)
-        if not stopped:
-            raise
-        for number in before:  # What is left to do is not to be disturbed.
-            signal.signal(number, signal.SIG_IGN)
-        # A terminal shows ^C in the middle of a line.
-        newline = "\n" if sys.stderr.isatty() else ""
-        name = signal.Signals(received[0]).name
-        text = f"{newline}Stopped by {name}. {advice()}"
-        print(text.rstrip(), file=sys.stderr, flush=True)
-        raise SystemExit(128 + received[0]) from None
-    finally:
-        if not stopped:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    with contextlib.ExitStack() as as_before:
+        try:
+            _install(stop, as_before)
+            yield
+        except BaseException as error:
+            # Python drops an interrupt in some places, such as `__del__`. What
+            # fails later has a cause of its own, which must be seen.
+            if not (received and _has_interrupt(error)):
+                raise
+            for number in _handlers():
+                signal.signal(number, signal.SIG_IGN)
+            as_before.pop_all()  # What is left to do is not to be disturbed.
+            # A terminal shows ^C in the middle of a line.
+            newline = "\n" if sys.stderr.isatty() else ""
+            name = signal.Signals(received[0]).name
+            text = f"{newline}Stopped by {name}. {advice()}"
+            print(text.rstrip(), file=sys.stderr, flush=True)
+            raise SystemExit(128 + received[0]) from None
 
 
 @contextlib.contextmanager
@@ -70,16 +66,22 @@ def postponed() -> Iterator[None]:
         yield
         return
     received: list[int] = []
-    before = _handlers()
-    for number in before:
-        signal.signal(number, lambda number, frame: received.append(number))
-    try:
+    with contextlib.ExitStack() as as_before:
+        _install(lambda number, frame: received.append(number), as_before)
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if received:
-            signal.raise_signal(received[0])
+    # Where the block failed, its error ends the program, and must be seen.
+    if received:
+        signal.raise_signal(received[0])
+
+
+def _install(handler: _Handler, as_before: contextlib.ExitStack) -> None:
+    """Handles the signals that stop, until the stack puts the others back.
+
+    Which it does to the last, even if one of them raises.
+    """
+    for number, before in _handlers().items():
+        as_before.callback(signal.signal, number, before)
+        signal.signal(number, handler)
 
 
 def _handlers() -> dict[int, Any]:

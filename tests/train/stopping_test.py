@@ -122,13 +122,46 @@ def test_what_is_postponed_stops_the_program_afterwards(number, status, capfd):
     assert capfd.readouterr().err == f"Stopped by {name}. Advice.\n"
 
 
-def test_what_is_postponed_is_not_lost_where_the_block_fails():
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt) as raised, postponed():
+def test_where_a_block_fails_that_is_postponed_its_cause_is_seen(capfd):
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with (
+        pytest.raises(ValueError, match="disk full"),
+        stopping(lambda: "Advice."),
+        postponed(),
+    ):
         os.kill(os.getpid(), signal.SIGINT)
         raise ValueError("disk full")
-    assert isinstance(raised.value.__context__, ValueError)
-    assert signal.getsignal(signal.SIGINT) == before
+    after = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    assert after == before
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("stopped", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("block", [postponed, lambda: stopping(str)])
+@pytest.mark.usefixtures("handlers")
+def test_handlers_are_back_even_if_one_of_them_raises(
+    block, stopped, monkeypatch
+):
+    """A signal may come while they are put back."""
+
+    def raising(number, frame):
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        signal.signal(number, raising)
+    put = signal.signal
+
+    def put_and_strike(number, handler):
+        put(number, handler)
+        if number == stopped and handler is raising:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(signal, "signal", put_and_strike)
+    with pytest.raises(KeyboardInterrupt), block():
+        pass
+    monkeypatch.undo()
+    assert [signal.getsignal(n) for n in numbers] == [raising, raising]
 
 
 def test_errors_and_handlers_stay_as_they_are_where_nothing_is_postponed():
