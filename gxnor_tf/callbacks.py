@@ -12,7 +12,7 @@ import tensorflow as tf
 from gxnor_tf import metrics
 from gxnor_tf._arguments import integer
 from gxnor_tf.analysis.gates import Gates
-from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.layer_tree import discrete_variables
 from gxnor_tf.monitor_file import MonitorFile
 from gxnor_tf.optimizers import DiscreteStateTransition
 from gxnor_tf.random_jump import RandomJump as RandomJump
@@ -104,7 +104,7 @@ class TransitionMonitor(keras.callbacks.Callback):
         self._optimizer()
         # Other columns should be told of before anything is trained. A model
         # that gets its weights with the first batch has no columns yet.
-        if any(isinstance(v, DiscreteVariable) for v in self.model.variables):
+        if discrete_variables(self.model):
             self._open_file(self._measure({}))
         if self.log_dir is not None:
             kinds = ["epochs"] + ["steps"] * (self.every_steps is not None)
@@ -138,7 +138,7 @@ class TransitionMonitor(keras.callbacks.Callback):
         # The optimizer gives means since the start of the epoch.
         moves = {
             path: rate * steps
-            for path, rate in self._optimizer().transition_rates().items()
+            for path, rate in self._transition_rates().items()
         }
         values = self._measure(
             {
@@ -153,7 +153,7 @@ class TransitionMonitor(keras.callbacks.Callback):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Adds the measurements to the logs."""
-        values = self._measure(self._optimizer().transition_rates())
+        values = self._measure(self._transition_rates())
         self._record("epochs", self._step(), values, logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -178,6 +178,23 @@ class TransitionMonitor(keras.callbacks.Callback):
 
     def _step(self) -> int:
         return int(self._optimizer().iterations.numpy())
+
+    def _transition_rates(self) -> dict[str, float]:
+        """Those of the optimizer, by the paths that zero shares have.
+
+        It does not know frozen tensors, which may share a path with others.
+        """
+        optimizer = self._optimizer()
+        paths = {
+            id(v): path for path, v in discrete_variables(self.model).items()
+        }
+        rates = optimizer.transition_rates().values()
+        return {
+            paths[id(variable)]: rate
+            for variable, rate in zip(
+                optimizer.discrete_variables, rates, strict=True
+            )
+        }
 
     def _measure(self, rates: dict[str, float]) -> dict[str, float]:
         """All measurements, with these transition rates by variable path."""

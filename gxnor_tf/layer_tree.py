@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layers that a model is made of, at any depth, by name."""
+"""The layers and weights that a model is made of, at any depth, by name."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from gxnor_tf import _compat
+from gxnor_tf.discrete_variable import DiscreteVariable
 
 
 def check_model(model: Any) -> None:
@@ -86,6 +87,19 @@ def own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
     """
     own = set(map(id, own_variables(layer)))
     return [weight for weight in layer.weights if id(weight) in own]
+
+
+def discrete_variables(model: keras.Model) -> dict[str, DiscreteVariable]:
+    """All discrete weight tensors of a model, by path.
+
+    A path that occurs again, as it may in a class, is numbered.
+
+    Args:
+        model: A Keras model.
+    """
+    check_model(model)
+    found = [v for v in model.variables if isinstance(v, DiscreteVariable)]
+    return dict(zip(numbered([v.path for v in found]), found, strict=True))
 
 
 def numbered(names: Sequence[str]) -> list[str]:

@@ -23,7 +23,11 @@ from gxnor_tf.analysis.gates import (
 from gxnor_tf.analysis.inputs import as_inputs
 from gxnor_tf.analysis.layer_calls import LayerCall, record_calls
 from gxnor_tf.discrete_variable import DiscreteVariable
-from gxnor_tf.layer_tree import check_model, named_layers, numbered
+from gxnor_tf.layer_tree import (
+    check_model,
+    discrete_variables,
+    named_layers,
+)
 from gxnor_tf.layers.activation import DiscreteActivation
 
 
@@ -37,12 +41,9 @@ def weight_zero_shares(model: keras.Model) -> dict[str, float]:
         `{variable path: share in [0, 1]}`, empty without discrete weights. A
         path that occurs again, as it may in a class, has a number: `"path#2"`.
     """
-    check_model(model)
-    found = [v for v in model.variables if isinstance(v, DiscreteVariable)]
-    paths = numbered([variable.path for variable in found])
     return {
         path: float(np.mean(variable.numpy() == 0))
-        for path, variable in zip(paths, found, strict=True)
+        for path, variable in discrete_variables(model).items()
     }
 
 
@@ -52,13 +53,11 @@ def weight_zero_share(model: keras.Model) -> float:
     Args:
         model: A built Keras model.
     """
-    check_model(model)
     zeros = weights = 0
-    for variable in model.variables:
-        if isinstance(variable, DiscreteVariable):
-            states = variable.numpy()
-            zeros += states.size - int(np.count_nonzero(states))
-            weights += states.size
+    for variable in discrete_variables(model).values():
+        states = variable.numpy()
+        zeros += states.size - int(np.count_nonzero(states))
+        weights += states.size
     return zeros / weights if weights else np.nan
 
 

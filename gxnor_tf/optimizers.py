@@ -21,6 +21,7 @@ from gxnor_tf import (
 )
 from gxnor_tf.discrete_space import TERNARY
 from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.layer_tree import numbered
 from gxnor_tf.overrides import Overrides, TransitionSettings
 from gxnor_tf.overrides import from_config as overrides_from_config
 
@@ -67,9 +68,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     can be repeated, and resumed from a saved model bit for bit.
 
     Args:
-        learning_rate: A float, or a Keras learning rate schedule: the size of
-            a typical increment (of error_feedback, of what a step adds to
-            it), in units of the weights' values.
+        learning_rate: A finite number >= 0, or a Keras learning rate schedule:
+            the size of a typical increment (of error_feedback, of what a step
+            adds to it), in units of the weights' values.
         step_rule: `"error_feedback"` (the normalised gradient; what a hop does
             not take of it waits in the moment), `"momentum"` (moving average
             of the gradient, normalised by its RMS), `"adam"` (the rule of the
@@ -85,19 +86,19 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             by assigning to the attribute. A callable of your own must be
             registered with Keras for the model to be loaded again; a lambda
             cannot be saved.
-        seed: Integer seed of the transitions.
-        beta_1: Decay of the first moment; of momentum, sign and bop the
-            largest one. Default 0.998 for these, 0.9 for adam, and 1, which
-            forgets nothing, for error_feedback. There few weights ever hop
-            where `learning_rate / (1 - beta_1)` is less than 0.55 steps of the
-            space; `build()` warns, if the learning rate is a number.
-        beta_2: Decay of adam's second moment. Default 0.999.
-        epsilon: adam's epsilon. Default 1e-8.
-        memory_growth: Steps of memory, per step of training so far, of the
+        seed: Seed of the transitions, an integer in 0..2^63-1.
+        beta_1: Decay of the first moment, in [0, 1); of momentum, sign and bop
+            the largest one. Default 0.998 for these, 0.9 for adam. For
+            error_feedback in [0, 1], default 1, which forgets nothing; few
+            weights ever hop where `learning_rate / (1 - beta_1)` is less than
+            0.55 steps of the space.
+        beta_2: Decay of adam's second moment, in [0, 1). Default 0.999.
+        epsilon: adam's epsilon, > 0. Default 1e-8.
+        memory_growth: Steps of memory, > 0, per step of training so far, of the
             moving average of momentum, sign and bop, until `beta_1` limits
             it: so one setting fits short and long runs. Default 0.1;
             infinity makes the decay `beta_1` from the start.
-        full_rate_memory: Steps of memory up to which the increments of
+        full_rate_memory: Steps of memory, >= 1, up to which the increments of
             momentum and sign have the size of the learning rate; beyond it
             they shrink as the memory grows. Default 20; infinity keeps them.
         moment_dtype: How moments are held: `"int8"` (the default; 1 byte per
@@ -128,6 +129,10 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         ValueError: If an argument is out of range or not supported. In
             `build()`, if a pattern of `overrides` matches no discrete
             variable.
+
+    Warns:
+        UserWarning: In `build()`, if the learning rate is a number and `beta_1`
+            so low that few weights would ever hop.
 
     Example:
 
@@ -357,7 +362,6 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         # Of each variable, of each moment, the variables that hold it.
         self._moments: dict[int, list[list[keras.Variable]]] = {}
         self._moved: dict[int, keras.Variable] = {}
-        self._paths: dict[int, str] = {}
         for (index, variable), own in zip(
             discrete.items(), settings, strict=True
         ):
@@ -372,7 +376,6 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 moment_format,
                 tuple(variable.shape),
             )
-            self._paths[index] = variable.path
             name = variable.path.replace("/", "_")
             self._moments[index] = [
                 self._add_moment(variable, moment_format, f"{name}_{moment}")
@@ -506,18 +509,32 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             return schedule(_compat.batches(self))
         return inner.learning_rate
 
+    @property
+    def discrete_variables(self) -> list[DiscreteVariable]:
+        """The discrete variables it trains, empty before `build()`."""
+        if not self.built:
+            return []
+        trained = _compat.trained_variables(self)
+        return [v for v in trained if isinstance(v, DiscreteVariable)]
+
     def transition_rates(self) -> dict[str, float]:
         """Mean share of weights that moved in a step, by variable path.
 
         Counted since the last `reset_transition_rates()`.
+
+        Returns:
+            `{variable path: share in [0, 1]}`, in the order of
+            `discrete_variables`. A path that occurs again, as it may in a
+            class, has a number: `"path#2"`.
         """
         if not self.built:
             return {}
         counted = _number(self.iterations) - _number(self._counted_from)
         steps = max(counted, 1)
+        paths = numbered([v.path for v in self.discrete_variables])
         return {
-            self._paths[index]: _number(moved) / steps
-            for index, moved in self._moved.items()
+            path: _number(moved) / steps
+            for path, moved in zip(paths, self._moved.values(), strict=True)
         }
 
     def reset_transition_rates(self) -> None:
@@ -647,6 +664,6 @@ def _checked_inner(given: Any) -> keras.optimizers.Optimizer:
     return optimizer
 
 
-def _number(scalar: Any) -> float:
-    """A scalar variable or tensor as a number, under any strategy."""
-    return float(keras.ops.convert_to_numpy(scalar))
+def _number(scalar: keras.Variable) -> float:
+    """The value of a scalar, under any strategy."""
+    return float(scalar.numpy())

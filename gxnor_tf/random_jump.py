@@ -183,7 +183,7 @@ class RandomJump(keras.callbacks.Callback):
             if not isinstance(variable, DiscreteVariable):
                 continue
             rng = np.random.default_rng([self._seed, self.jumps, index])
-            states = keras.ops.convert_to_numpy(variable)
+            states = variable.numpy()
             jumping = rng.random(states.shape) < self._probability
             anywhere = rng.choice(variable.space.states, states.shape)
             variable.assign(np.where(jumping, anywhere, states))

@@ -48,7 +48,7 @@ def save(path: pathlib.Path, model: keras.Model, progress: Progress) -> None:
         progress: What to keep beside them.
     """
     arrays = {
-        name: keras.ops.convert_to_numpy(variable).astype(_held_as(variable))
+        name: variable.numpy().astype(_held_as(variable))
         for name, variable in _variables(model).items()
     }
     arrays[_PROGRESS] = np.array(json.dumps(dataclasses.asdict(progress)))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import csv
+import itertools
 
 import keras
 import numpy as np
@@ -212,6 +213,42 @@ def test_frozen_weights_have_a_rate_of_zero():
     assert history["transition_rate"] == [
         history[f"transition_rate/{second.kernel.path}"][0]
     ]
+
+
+class TwoOfOnePath(keras.Model):
+    """Keras lets a class do this."""
+
+    def __init__(self):
+        super().__init__(name="two")
+        self.a = gxnor_tf.DiscreteDense(6, name="dense")
+        self.b = gxnor_tf.DiscreteDense(2, name="dense")
+
+    def call(self, x):
+        return self.b(self.a(x))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_rates_of_tensors_that_share_a_path(frozen):
+    keras.utils.set_random_seed(1)
+    model = TwoOfOnePath()
+    model(data()[0])
+    model.a.trainable = not frozen
+    model.compile(optimizer=gxnor_tf.DiscreteStateTransition(0.1), loss="mse")
+    snapshots = Snapshots()
+    history = fit(model, TransitionMonitor(per_layer=True), snapshots, epochs=1)
+    moved = [
+        [np.mean(one != other) for one, other in zip(*pair, strict=True)]
+        for pair in itertools.pairwise(snapshots.states)
+    ]
+    a, b = np.mean(moved, axis=0)
+    path = model.a.kernel.path
+    assert history[f"transition_rate/{path}"] == pytest.approx([a])
+    assert history[f"transition_rate/{path}#2"] == pytest.approx([b])
+    trained = [b] if frozen else [a, b]
+    assert min(trained) > 0
+    assert history["transition_rate"] == pytest.approx([np.mean(trained)])
+    rates = list(model.optimizer.transition_rates().values())
+    assert rates == pytest.approx(trained)
 
 
 def test_append(tmp_path):
