@@ -34,15 +34,34 @@ class MomentFormat(abc.ABC):
     def parts(
         self, shape: tuple[int, ...]
     ) -> list[tuple[str, tuple[int, ...], str]]:
-        """`(name, shape, dtype)` of the tensors that hold a moment."""
+        """What holds a moment.
+
+        Args:
+            shape: Shape of the weights.
+
+        Returns:
+            `(name, shape, dtype)` of each tensor.
+        """
 
     @abc.abstractmethod
     def decode(self, stored: Stored) -> tf.Tensor:
-        """The moment as float32."""
+        """The moment as float32, of the shape of the weights.
+
+        Args:
+            stored: Tensors as `parts` describes them.
+        """
 
     @abc.abstractmethod
     def encode(self, moment: tf.Tensor, bits: tf.Tensor) -> Stored:
-        """Rounds a float32 moment at random by uint32 `bits` of its shape."""
+        """Rounds a moment at random; its expectation stays.
+
+        Args:
+            moment: float32, finite, of the shape of the weights.
+            bits: Random uint32 of that shape.
+
+        Returns:
+            Tensors as `parts` describes them.
+        """
 
 
 @dataclasses.dataclass(frozen=True)

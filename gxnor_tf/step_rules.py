@@ -56,12 +56,32 @@ class StepRule(abc.ABC):
         step: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> tuple[tf.Tensor, Moments]:
-        """Gives `(increment, new_moments)`; `step` counts from 1."""
+        """The increment dW of a step, and the moments it leaves.
+
+        Args:
+            gradient: float32, finite, of any shape.
+            moments: A float32 tensor of that shape for each name.
+            step: Its number, from 1; an int64 scalar.
+            learning_rate: A float32 scalar, finite.
+
+        Returns:
+            `(increment, new_moments)`, of the gradient's shape and type; the
+            increment in units of the weights' values.
+        """
 
     def probability(
         self, residue: tf.Tensor, transition_gain: float | tf.Tensor
     ) -> tf.Tensor:
-        """That of a hop; the paper's unless a rule differs."""
+        """That of a hop; the paper's unless a rule differs.
+
+        Args:
+            residue: What whole hops leave of the increment, in steps of the
+                space: float32, in (-1, 1).
+            transition_gain: m, > 0 where weights are to hop at random.
+
+        Returns:
+            In [0, 1], of the shape of `residue`.
+        """
         return transitions.transition_probability(residue, transition_gain)
 
     def largest_moment(self, space: DiscreteSpace) -> float | None:
@@ -91,7 +111,10 @@ class StepRule(abc.ABC):
     def feedback(self, moments: Moments, remainder: tf.Tensor) -> Moments:
         """The moments after a transition; as they were unless a rule differs.
 
-        `remainder` is what it did not take of the bounded increment.
+        Args:
+            moments: What `increment` left.
+            remainder: What the transition did not take of the bounded
+                increment, in units of the weights' values; of their shape.
         """
         del remainder
         return moments
@@ -396,6 +419,9 @@ def get(name: str, **settings: float | None) -> StepRule:
         name: `"momentum"`, `"adam"`, `"sgd"`, `"sign"`, `"bop"` or
             `"error_feedback"`.
         **settings: Settings such as `beta_1`; None keeps the rule's default.
+
+    Returns:
+        The rule, with these settings.
 
     Raises:
         ValueError: For an unknown name, a setting that the rule does not have

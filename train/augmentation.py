@@ -57,8 +57,8 @@ def augmented(kind: str, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
 
     Args:
         kind: A key of `KINDS`: `"none"`; `"shift"` by up to 2 whole pixels;
-            `"affine"`, which turns by up to 10 degrees, scales by 0.9 to 1.1
-            and shifts by up to 2 pixels, with bilinear interpolation; or
+            `"affine"`, which shifts by up to 2 pixels, then turns by up to 10
+            degrees and scales by 0.9 to 1.1, with bilinear interpolation; or
             `"crop_flip"`, which crops from the image padded by 4 pixels and
             mirrors left and right with probability 1/2.
         images: uint8 tensor `(batch, height, width, channels)`.
@@ -117,8 +117,8 @@ def _affine(images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
     angle = signed[:, 0] * (MAX_DEGREES * np.pi / 180.0)
     scale = SCALES[0] + numbers[:, 1] * (SCALES[1] - SCALES[0])
     shift = signed[:, 2:] * MAX_SHIFT
-    # Output (x, y) shows input (a x + b y + c, d x + e y + f): turned and
-    # scaled about the centre of the image, then shifted.
+    # Output (x, y) shows input (a x + b y + c, d x + e y + f): shifted, then
+    # turned and scaled about the centre of the image.
     a = tf.cos(angle) / scale
     b = tf.sin(angle) / scale
     middle_y, middle_x = (sizes[0] - 1) / 2, (sizes[1] - 1) / 2

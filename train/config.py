@@ -65,8 +65,9 @@ class Config:
     recipe: str = _setting(
         "default",
         "set of default settings: `default` is the best one found here, on "
-        "MNIST and CIFAR-10 (on SVHN nothing was measured), `paper` the one of "
-        "the paper's reference code",
+        "MNIST without augmentation; on CIFAR-10 the learning rate alone was "
+        "looked for, on SVHN nothing was measured; `paper` is that of the "
+        "paper's reference code",
         choices=("default", "paper"),
     )
     dataset: str | None = _setting(
@@ -84,8 +85,8 @@ class Config:
     augmentation: str = _setting(
         "none",
         "random changes of every training image, for every epoch anew: "
-        "`shift` by up to 2 whole pixels; `affine` (turned by up to 10 "
-        "degrees, scaled by 0.9 to 1.1, shifted by up to 2 pixels, bilinear); "
+        "`shift` by up to 2 whole pixels; `affine` (shifted by up to 2 "
+        "pixels, turned by up to 10 degrees, scaled by 0.9 to 1.1, bilinear); "
         "`crop_flip` (cropped after padding with 4 pixels, half of them "
         "mirrored)",
         choices=("none", "shift", "affine", "crop_flip"),

@@ -69,7 +69,7 @@ class EpochKeeper(keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             raise DivergedError(
                 f"The loss is {logs['loss']} in epoch {epoch + 1}. Lower "
-                "--learning_rate."
+                "--learning_rate, in another --output_dir."
             )
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in logs.items()}}
