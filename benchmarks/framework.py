@@ -5,8 +5,8 @@ python -m benchmarks.framework --page=docs/framework.md
 
 Trains the paper's MNIST net with the same settings in full precision, as BWN,
 TWN, BNN and GXNOR, and for a grid of numbers of levels; exports each with
-custom and with builtin ops and runs all test images in LiteRT. A run that was
-interrupted goes on where it stopped.
+custom and with builtin ops and runs all test images in LiteRT. After an
+interruption the same command goes on where it stopped.
 """
 
 import argparse
@@ -27,8 +27,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from benchmarks import machine
-from gxnor_tf.export import convert, files, verification
+from benchmarks.arguments import count, positive
+from export import convert, verification
+from export.files import check_writable, load_model
 from train import datasets, pipeline
+from train.files import write_text
 
 OPS = ("custom", "builtin")
 
@@ -70,12 +73,12 @@ def main() -> None:
         epilog=_KEYS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=positive(int), default=3)
+    parser.add_argument("--seed", type=count, default=0)
     parser.add_argument("--dataset", default="mnist")
-    parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--width", type=positive(float), default=1.0)
     parser.add_argument(
-        "--levels", type=int, default=4, help="the grid is n = 0..LEVELS"
+        "--levels", type=count, default=4, help="the grid is n = 0..LEVELS"
     )
     parser.add_argument(
         "--output_dir",
@@ -85,6 +88,23 @@ def main() -> None:
     parser.add_argument("--json", help="file for the rows")
     parser.add_argument("--page", help="Markdown file for the tables")
     options = parser.parse_args()
+    try:
+        for path in filter(None, (options.json, options.page)):
+            check_writable(path)  # Now, and not after hours.
+        run(options)
+    except OSError as error:
+        sys.exit(f"error: {error}")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs the cases, prints their tables and writes what was asked for.
+
+    Args:
+        options: As `main` reads them.
+
+    Raises:
+        OSError: If something cannot be written.
+    """
     rows = []
     cases = all_cases(options.levels)
     for number, case in enumerate(cases, 1):
@@ -94,9 +114,11 @@ def main() -> None:
     text = page(rows, options.levels, _command(options))
     print(f"\n{text}")
     if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(rows, indent=2) + "\n")
+        write_text(
+            pathlib.Path(options.json), json.dumps(rows, indent=2) + "\n"
+        )
     if options.page:
-        pathlib.Path(options.page).write_text(text, encoding="utf-8")
+        write_text(pathlib.Path(options.page), text)
 
 
 def all_cases(levels: int) -> list[Case]:
@@ -125,9 +147,8 @@ def _run(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     if not settings.exists() or json.loads(settings.read_text()) != asked:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        settings.write_text(json.dumps(asked))
+        write_text(settings, json.dumps(asked))
     if not (training / "report.json").exists():
-        shutil.rmtree(training, ignore_errors=True)
         _train(case, options, training)
     path = folder / "row.json"
     if path.exists():
@@ -144,7 +165,7 @@ def _run(case: Case, options: argparse.Namespace) -> dict[str, Any]:
         )
     }
     row |= _exports(training / "model.keras", options.dataset)
-    path.write_text(json.dumps(row))
+    write_text(path, json.dumps(row))
     return row
 
 
@@ -158,6 +179,7 @@ def _train(
         sys.executable,
         *("-m", "train.mnist"),
         f"--output_dir={output}",
+        "--resume",
         f"--epochs={options.epochs}",
         f"--seed={options.seed}",
         f"--dataset={options.dataset}",
@@ -172,7 +194,7 @@ def _train(
 
 def _exports(model_path: pathlib.Path, dataset: str) -> dict[str, Any]:
     """Both files of a model, run on all test images."""
-    model = files.load_model(model_path)
+    model = load_model(model_path)
     test = datasets.load(dataset).test
     x = pipeline.int8_inputs(test.images)
     row: dict[str, Any] = {}
