@@ -64,7 +64,8 @@ keys of the rows (null where a case has none):
                           below with TF_ENABLE_ONEDNN_OPTS=0: oneDNN's allocator
                           keeps what was freed
   rss_built_mib           memory: after model and optimizer were built
-  peak_rss_mib            memory: the largest while steps ran"""
+  peak_rss_mib            memory: the largest while steps ran; null where the
+                          system cannot tell it apart from earlier ones"""
 
 
 def main() -> None:
@@ -346,10 +347,11 @@ def memory_row(options: argparse.Namespace) -> dict[str, Any]:
     optimizer.build(model.trainable_variables)
     row["state_bytes_per_parameter"] = _state_bytes_per_parameter(model)
     row["rss_built_mib"] = _resident_mib("VmRSS")
-    _forget_peak()
+    forgotten = _forget_peak()
     for _ in range(_LARGE_STEPS):
         model.train_on_batch(x, x)
-    row["peak_rss_mib"] = _resident_mib("VmHWM")
+    if forgotten:  # Else it could be that of building the model.
+        row["peak_rss_mib"] = _resident_mib("VmHWM")
     return row
 
 
@@ -363,12 +365,17 @@ def _resident_mib(name: str) -> float | None:
     return int(line.split()[1]) / 1024
 
 
-def _forget_peak() -> None:
-    """Lets the largest resident size start again from the present one."""
+def _forget_peak() -> bool:
+    """Lets the largest resident size start again from the present one.
+
+    Returns:
+        Whether it does; not every system allows it.
+    """
     try:
         pathlib.Path("/proc/self/clear_refs").write_text("5")
-    except OSError as error:
-        print(f"The peak includes building the model: {error}", file=sys.stderr)
+    except OSError:
+        return False
+    return True
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

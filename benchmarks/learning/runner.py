@@ -90,9 +90,16 @@ class Run:
         return self.records / f"{_name(_without_folder(self.config))}.json"
 
     def record(self) -> None:
-        """Keeps the outcome, if there is one and a place for it."""
+        """Keeps the outcome, if there is one and a place for it.
+
+        Whoever asked has been given a record that is there; its folder may have
+        what another version of the library made.
+        """
         path = self._record_path
-        if path is None or (outcome := self._left()) is None:
+        if path is None or path.exists():
+            return
+        outcome = self._left()
+        if outcome is None:
             return
         content = {
             "config": json.loads(_without_folder(self.config).to_json()),

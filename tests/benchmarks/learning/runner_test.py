@@ -169,6 +169,19 @@ def test_runs_that_are_there_are_recorded(quick, tmp_path):
     assert [path.stem for path in records.iterdir()] == [recorded.name]
 
 
+def test_a_record_stays_as_it_is(quick, tmp_path):
+    """Even if the folder has a later run of the same settings."""
+    recorded = dataclasses.replace(run(tmp_path), records=tmp_path / "records")
+    run_all([recorded])
+    (record,) = recorded.records.iterdir()
+    before = record.read_text()
+    report = recorded.folder / "report.json"
+    report.write_text(report.read_text().replace("0.9", "0.5"))
+    outcomes, _ = run_all([recorded])
+    assert outcomes[recorded].report["validation_accuracy"] == 0.9
+    assert record.read_text() == before
+
+
 @pytest.mark.parametrize(
     "change",
     [
