@@ -376,7 +376,7 @@ STUDIES: dict[str, Study] = {
         "dots",
     ),
     "tuning": Study(
-        "Which learning rate suits weights in place, latent and float32 ones?",
+        "Which learning rate suits DST, latent and float32 weights?",
         _tuning,
         "dots",
         TUNED,

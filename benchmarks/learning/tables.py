@@ -72,7 +72,7 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row["varied"]))
     # Lines have to stay readable, so the shares take the last epoch's place.
     extra = ["zero w %", "zero a %"] if zero_shares else ["last epoch %"]
-    heads = [*names, "validation %", "test %", *extra, "bytes", "s"]
+    heads = [*names, "validation %", "test %", *extra, "bytes"]
     chosen = best(rows) if selects and len(rows) > 1 else None
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
@@ -98,7 +98,6 @@ def table(rows: Sequence[Row], selects: bool, zero_shares: bool) -> str:
                 accuracy(row, "test"),
                 *extra,
                 _number(row["state_bytes_per_weight"], 1, 2),
-                _number(row["seconds"], 1, 0),
             ]
         )
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -138,8 +137,8 @@ def _conditions(rows: Sequence[Row]) -> str:
         "standard deviation over the seeds. *validation* is the accuracy of "
         "the epoch with the lowest validation loss; *test* is that of the "
         "same model; *last epoch* is the test accuracy at the end. *bytes*: "
-        "training state per discrete weight, the weight included; *s*: "
-        f"seconds of training. Made on {all_of('processor')}; TensorFlow "
+        "training state per discrete weight, the weight included. Made on "
+        f"{all_of('processor')}; TensorFlow "
         f"{all_of('tensorflow')}, Keras {all_of('keras')}, gxnor_tf "
         f"{all_of('gxnor_tf')}."
     )
