@@ -108,7 +108,8 @@ def run(options: argparse.Namespace) -> None:
     """
     if options.json:
         check_writable(options.json)  # Now, and not after the measurements.
-    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    if options.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     if options.memory_of:
         print(json.dumps(memory_row(options)))
         return

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from benchmarks import framework
+from tests.benchmarks import in_process
 
 
 def number(n):
@@ -58,19 +59,15 @@ def commands(monkeypatch):
     return commands
 
 
-def main(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["framework", *map(str, arguments)])
-    framework.main()
-
-
-def test_page(commands, tmp_path, monkeypatch, capsys):
+def test_page(commands, tmp_path):
     page, rows = tmp_path / "page.md", tmp_path / "rows.json"
     arguments = [
         *("--epochs=2", "--seed=7", "--dataset=digits", "--width=0.5"),
         *("--levels=1", f"--page={page}"),
     ]
     folders = [f"--json={rows}", f"--output_dir={tmp_path / 'out'}"]
-    main(monkeypatch, *arguments, *folders)
+    done = in_process.run(framework.main, *arguments, *folders)
+    assert done.returncode == 0, done.stderr
     assert len(commands) == 7
     for flags in commands:
         assert flags["epochs"] == "2" and flags["seed"] == "7"
@@ -84,13 +81,13 @@ def test_page(commands, tmp_path, monkeypatch, capsys):
     )
     assert "| n = 0 | 90.00% | 90.10% |\n| n = 1 | 91.00% | 91.10% |" in text
     assert "0 labels and 147 activations differ" in text
-    assert text in capsys.readouterr().out
+    assert text in done.stdout
     assert len(json.loads(rows.read_text())) == 7
 
     # Done once, for these settings.
-    main(monkeypatch, *arguments, *folders)
+    in_process.run(framework.main, *arguments, *folders)
     assert len(commands) == 7
-    main(monkeypatch, *arguments[:-1], "--seed=8", *folders)
+    in_process.run(framework.main, *arguments, *folders, "--seed=8")
     assert len(commands) == 14
 
 
@@ -104,11 +101,8 @@ def test_page(commands, tmp_path, monkeypatch, capsys):
         ("--json=/none/rows.json", "error: The folder `/none` does not exist"),
     ],
 )
-def test_errors(argument, message, commands, monkeypatch, capsys):
-    with pytest.raises(SystemExit) as raised:
-        main(monkeypatch, argument)
-    said = capsys.readouterr().err
-    if isinstance(raised.value.code, str):
-        said = raised.value.code
-    assert message in said
+def test_errors(argument, message, commands):
+    done = in_process.run(framework.main, argument)
+    assert done.returncode != 0
+    assert message in done.stderr
     assert not commands

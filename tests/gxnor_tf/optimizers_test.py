@@ -120,14 +120,12 @@ def test_repeats_with_the_same_seed_only():
 def test_resumes_bit_for_bit(rule, jit_compile, tmp_path):
     straight = compiled(rule, jit_compile)
     fit(straight, epochs=2)
-    fit(straight, epochs=1)
-    halted = compiled(rule, jit_compile)
-    fit(halted, epochs=2)
-    halted.save(tmp_path / "model.keras")
+    straight.save(tmp_path / "model.keras")
     resumed = keras.models.load_model(tmp_path / "model.keras")
     assert resumed.jit_compile == jit_compile
-    assert_equal_variables(halted.optimizer, resumed.optimizer)
-    fit(resumed, epochs=1)
+    assert_equal_variables(straight.optimizer, resumed.optimizer)
+    for model in (straight, resumed):
+        fit(model, epochs=1)
     assert_equal_variables(straight, resumed)
     assert_equal_variables(straight.optimizer, resumed.optimizer)
 
