@@ -120,7 +120,7 @@ def discretize(
         derivative_width: a > 0, half-width of the pulse around each jump.
 
     Returns:
-        Tensor like `x`. NaN gives 0 (binary: -H).
+        Tensor like `x`. NaN stays NaN (binary: -H).
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -145,33 +145,83 @@ def discretize(
         if space.n == 0:
             half = tf.constant(space.half_range, x.dtype)
             return tf.where(x >= 0, half, -half)
-        # Numbers of comparisons: no rounding, so every execution mode (eager,
-        # graph, XLA) gives the same level. NaN is on neither side.
-        above = tf.add_n([tf.cast(x > t, x.dtype) for t in jumps])
-        below = tf.add_n([tf.cast(x < -t, x.dtype) for t in jumps])
-        return _times(above - below, step)
+        return _times(tf.add_n([_beyond(x, t) for t in jumps]), step)
 
-    def slope(x: tf.Tensor) -> tf.Tensor:
+    def rectangular(upstream: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        pulses = [_around(t, np.float32(width), upstream, x) for t in jumps]
+        return _times(tf.add_n(pulses), step / (2 * width))
+
+    def triangular(upstream: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         magnitude = tf.abs(x)
+        heights = [
+            tf.nn.relu(1 - tf.abs(magnitude - tf.constant(t, x.dtype)) / width)
+            for t in jumps
+        ]
+        return upstream * _times(tf.add_n(heights), step / width)
 
-        def pulse(t: np.float32) -> tf.Tensor:
-            if derivative == "rectangular":
-                # Compared with the edges, so that nothing is rounded.
-                first, last = t - np.float32(width), t + np.float32(width)
-                inside = magnitude <= last
-                if first > 0:
-                    inside &= magnitude >= first
-                return _times(tf.cast(inside, x.dtype), step / (2 * width))
-            distance = tf.abs(magnitude - tf.constant(t, x.dtype))
-            return tf.nn.relu(1 - distance / width) * (step / width)
-
-        return tf.add_n([pulse(t) for t in jumps])
+    slope = rectangular if derivative == "rectangular" else triangular
 
     @tf.custom_gradient
     def function(x: tf.Tensor) -> Any:
-        return level(x), lambda upstream: upstream * slope(x)
+        return level(x), lambda upstream: slope(upstream, x)
 
     return function(x)
+
+
+# What follows is written for TensorFlow's kernels on a CPU: each operation is a
+# pass over memory, and those with boolean results have no vector instructions.
+
+
+def _beyond(x: tf.Tensor, t: np.float32) -> tf.Tensor:
+    """The sign of `x` where `|x| > t`, else 0; NaN where `x` is.
+
+    The difference from what is clipped is 0 or has the sign of x, however it is
+    rounded, so every execution mode (eager, graph, XLA) gives the same.
+    """
+    edge = tf.constant(t, x.dtype)
+    clipped = tf.raw_ops.ClipByValue(
+        t=x, clip_value_min=-edge, clip_value_max=edge
+    )
+    return tf.sign(x - clipped)
+
+
+def _around(
+    t: np.float32, width: np.float32, upstream: tf.Tensor, x: tf.Tensor
+) -> tf.Tensor:
+    """`upstream` where `|x|` is in `[t - width, t + width]`, else 0."""
+    # Compared with the edges, so that nothing is rounded.
+    first, last = t - width, t + width
+    if x.dtype != tf.float32:
+        magnitude = tf.abs(x)
+        inside = (magnitude >= first) & (magnitude <= last)
+        return upstream * tf.cast(inside, x.dtype)
+    inside = _up_to(last, upstream, x)
+    if first > 0:
+        inside -= _up_to(np.nextafter(first, np.float32(0)), upstream, x)
+    return inside
+
+
+def _up_to(edge: np.float32, upstream: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """`upstream` where `|x| <= edge`, else 0; of float32.
+
+    In one pass: the straight-through estimator of a quantiser to the levels
+    `-edge`, 0 and `edge`, a range that it needs not adjust.
+    """
+
+    @tf.custom_gradient
+    def function(upstream: tf.Tensor) -> Any:
+        kept = tf.raw_ops.FakeQuantWithMinMaxArgsGradient(
+            gradients=upstream,
+            inputs=x,
+            min=-edge,
+            max=edge,
+            num_bits=2,
+            narrow_range=True,
+        )
+        # TensorFlow has no gradient of this gradient.
+        return kept, lambda second: _up_to(edge, second, x)
+
+    return function(upstream)
 
 
 def _times(x: tf.Tensor, factor: float) -> tf.Tensor:

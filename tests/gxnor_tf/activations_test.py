@@ -119,9 +119,13 @@ def test_pulses_have_the_area_of_the_jumps(n):
         )
 
 
-def test_nan_gives_the_closed_gate():
-    y, _ = value_and_gradient([np.nan, np.inf, -np.inf])
-    assert y.tolist() == [0, 1, -1]
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("mode", MODES)
+def test_nan_stays_and_infinity_is_the_last_level(mode, n):
+    x = [np.nan, np.inf, -np.inf] * 5  # More than one vector of a processor.
+    y, gradient = value_and_gradient(x, mode, space=DiscreteSpace(n))
+    np.testing.assert_array_equal(y, [np.nan, 1, -1] * 5)
+    assert not gradient.any()
 
 
 def test_thresholds_do_not_depend_on_dtype():
@@ -216,6 +220,40 @@ def test_rectangular_windows_at_their_edges(n, half_range, mode):
     y, _ = value_and_gradient(jumps, mode, space=space, zero_window=r)
     lower = space.step * np.arange(len(jumps))
     assert y.tolist() == ([half_range] if n == 0 else lower.tolist())
+
+
+@pytest.mark.parametrize("derivative", ["rectangular", "triangular"])
+@pytest.mark.parametrize("width", [0.25, 0.5])
+def test_gradients_of_gradients(derivative, width):
+    """A gradient penalty: the derivative of (u f'(x))^2 by u is 2 u f'(x)^2."""
+    x = tf.constant([-0.6, 0.1, 0.3, 0.7, 2.0])
+    u = tf.Variable([1.0, 2.0, 3.0, 4.0, 5.0])
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = discretize(x, derivative=derivative, derivative_width=width) * u
+        first = inner.gradient(y, x)
+        penalty = tf.reduce_sum(first**2)
+    slope = first / u
+    assert 2 <= np.count_nonzero(slope) < 5
+    np.testing.assert_allclose(
+        outer.gradient(penalty, u), 2 * u * slope**2, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("width", [0.25, 0.5])
+def test_derivative_in_other_precisions(dtype, width):
+    """All numbers are exact in each of them, the edges included."""
+    x = np.arange(-1.5, 1.5, 0.125)
+    _, expected = value_and_gradient(x, derivative_width=width)
+    cast = tf.constant(x, dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(cast)
+        y = discretize(cast, derivative_width=width)
+    gradient = tape.gradient(y, cast)
+    assert gradient.dtype == dtype
+    assert gradient.numpy().astype("float32").tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("half_range", [0.5, 2.0])
