@@ -53,9 +53,10 @@ OLDEST_TESTS ?= \
 	tests/train/tfds_files_test.py
 
 # One process for each processor, PYTEST_JOBS=0: none beside. The tests of a
-# file share what its fixtures have built.
+# file, which share what its fixtures have built, stay in one process until
+# another one has nothing left to do.
 PYTEST_JOBS ?= auto
-PARALLEL = -n $(PYTEST_JOBS) --dist loadfile
+PARALLEL = -n $(PYTEST_JOBS) --dist worksteal
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
