@@ -177,12 +177,10 @@ def _beyond(x: tf.Tensor, t: np.float32) -> tf.Tensor:
 
     The difference from what is clipped is 0 or has the sign of x, however it is
     rounded, so every execution mode (eager, graph, XLA) gives the same.
+    TensorFlow Lite has these operations, too.
     """
     edge = tf.constant(t, x.dtype)
-    clipped = tf.raw_ops.ClipByValue(
-        t=x, clip_value_min=-edge, clip_value_max=edge
-    )
-    return tf.sign(x - clipped)
+    return tf.sign(x - tf.clip_by_value(x, -edge, edge))
 
 
 def _around(

@@ -128,6 +128,27 @@ def test_nan_stays_and_infinity_is_the_last_level(mode, n):
     assert not gradient.any()
 
 
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_converter_of_tensorflow_lite_knows_the_operations(n):
+    """Models are converted with it, too, and not only with `export`."""
+    x = np.linspace(-1.5, 1.5, 32, dtype=np.float32)
+    function = tf.function(
+        lambda x: discretize(x, DiscreteSpace(n)),
+        input_signature=[tf.TensorSpec(x.shape, tf.float32)],
+    ).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    interpreter.allocate_tensors()
+    [given], [output] = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    interpreter.set_tensor(given["index"], x)
+    interpreter.invoke()
+    y = interpreter.get_tensor(output["index"])
+    assert y.tolist() == function(tf.constant(x)).numpy().tolist()
+
+
 def test_thresholds_do_not_depend_on_dtype():
     x = tf.constant([0.25, 0.5, 0.75, 1.0], tf.bfloat16)
     y = discretize(x, DiscreteSpace(2), 0.5)
