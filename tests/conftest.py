@@ -35,7 +35,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_finish() -> None:
     """Spares the garbage collector what stays: a million objects of imports.
 
-    Keras collects often; without this it is a twelfth of the tests' time.
+    Keras collects often, and each time would look at all of them.
     """
     gc.collect()
     gc.freeze()
