@@ -7,8 +7,9 @@ Measures side by side, in interleaved rounds of one process: images per second
 of `fit` for a net with discrete weights (dst) and the same net of Keras layers
 with float32 weights, ReLU and Adam (float32), both without and with XLA, and
 without it, on processors that gain from it, discrete weights multiplied in
-bfloat16 (dst_bfloat16); and the optimizers' updates alone, gradients given. A
-process of its own for each measures the memory of one large dense layer.
+bfloat16 (dst_bfloat16); and the optimizers' updates alone, gradients given,
+also with the moments in the bytes of the weights (dst_in_kernel). A process of
+its own for each measures the memory of one large dense layer.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from train.errors import UserError
 
 MODES = ("dst", "float32")
 BFLOAT16 = "dst_bfloat16"
+IN_KERNEL = "dst_in_kernel"
 Times = np.ndarray[Any, np.dtype[np.float64]]
 
 _ROOT = pathlib.Path(__file__).absolute().parents[1]
@@ -47,7 +49,7 @@ _KEYS = """\
 keys of the rows (null where a case has none):
   case                    train, update or memory
   net                     a name, or dense_N: one layer of N inputs and units
-  mode                    dst, dst_bfloat16 or float32
+  mode                    dst, dst_bfloat16, dst_in_kernel or float32
   xla                     whether with jit_compile
   width, batch_size       the settings; memory has no width
   images_per_second       train: median over the rounds
@@ -88,7 +90,9 @@ def main() -> None:
     )
     parser.add_argument("--json", help="file for the rows")
     # What the processes that measure memory are told.
-    parser.add_argument("--memory_of", choices=MODES, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--memory_of", choices=(*MODES, IN_KERNEL), help=argparse.SUPPRESS
+    )
     parser.add_argument(
         "--jit_compile", action="store_true", help=argparse.SUPPRESS
     )
@@ -116,9 +120,7 @@ def run(options: argparse.Namespace) -> None:
     rows = [*train_rows(options), *update_rows(options)]
     if options.units:
         rows += [
-            _in_subprocess(options, mode, xla)
-            for xla in (False, True)
-            for mode in MODES
+            _in_subprocess(options, mode, xla) for mode, xla in _update_cases()
         ]
     print(table(rows))
     if options.json:
@@ -129,6 +131,12 @@ def run(options: argparse.Namespace) -> None:
 
 def _cases() -> list[tuple[str, bool]]:
     return [(mode, xla) for xla in (False, True) for mode in MODES]
+
+
+def _update_cases() -> list[tuple[str, bool]]:
+    return [
+        (mode, xla) for xla in (False, True) for mode in (*MODES, IN_KERNEL)
+    ]
 
 
 def _train_cases() -> list[tuple[str, bool]]:
@@ -176,6 +184,7 @@ def _compiled(
         batch_size=options.batch_size,
         discrete=mode != "float32",
         **({"bfloat16_products": True} if mode == BFLOAT16 else {}),
+        **({"moment_dtype": "in_kernel"} if mode == IN_KERNEL else {}),
     )
     model = models.build(config, shape, _CLASSES)
     model.compile(
@@ -223,7 +232,7 @@ def update_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Time of the optimizers alone, for the same gradients each step."""
     runs: list[Callable[[], Any]] = []
     rows = []
-    for mode, xla in _cases():
+    for mode, xla in _update_cases():
         model, _ = _compiled(mode, xla, options)
         rng = np.random.default_rng(0)
         gradients = [
@@ -289,9 +298,9 @@ def _add_times(rows: list[dict[str, Any]], times: Times) -> None:
 def _state_bytes_per_parameter(model: keras.Model) -> float:
     """Bytes of all variables, by the number of trainable elements."""
     variables = [*model.variables, *model.optimizer.variables]
-    total = sum(
-        int(np.prod(v.shape)) * tf.as_dtype(v.dtype).size for v in variables
-    )
+    # Two variables may see the same bytes.
+    held = {id(v.value): v for v in variables}.values()
+    total = sum(int(np.prod(v.shape)) * tf.as_dtype(v.dtype).size for v in held)
     return total / sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
@@ -332,9 +341,9 @@ def memory_row(options: argparse.Namespace) -> dict[str, Any]:
     # TensorFlow's own memory is there before the model.
     tf.function(lambda x: x + 1, jit_compile=xla)(x)
     row["rss_before_mib"] = _resident_mib("VmRSS")
-    discrete = mode == "dst"
+    discrete = mode != "float32"
     layer = (
-        gxnor_tf.DiscreteDense(units)
+        gxnor_tf.DiscreteDense(units, moment_in_kernel=mode == IN_KERNEL)
         if discrete
         else keras.layers.Dense(units, use_bias=False)
     )

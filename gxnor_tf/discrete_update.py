@@ -6,13 +6,15 @@ elementwise operations, each a pass over memory, become a few loops.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import tensorflow as tf
 
 from gxnor_tf import random_bits, reductions, transitions
 from gxnor_tf.discrete_space import DiscreteSpace
-from gxnor_tf.moment_formats import MomentFormat, Stored
+from gxnor_tf.moment_formats import MomentFormat, Stored, UniformInteger
+from gxnor_tf.shared_byte import SharedByte
 from gxnor_tf.step_rules import StepRule
 
 # Largest size of a gradient element. Its square is finite in float32, and so
@@ -39,8 +41,9 @@ class DiscreteUpdate(Protocol):
         Args:
             gradient: Gradient with respect to the values, floating. An
                 element that is not finite counts as 0.
-            states: int8 states.
-            moments: The rule's moments, as the format holds them.
+            states: int8 states, or the bytes that they share with moments.
+            moments: The rule's moments, as the format holds them; none that
+                share bytes with states.
             seed: Of the random numbers of the run, an int64 scalar.
             stream: Number of the weight tensor, for random numbers of its
                 own, likewise.
@@ -49,8 +52,8 @@ class DiscreteUpdate(Protocol):
             transition_gain: m, float32 scalar. Rules without one ignore it.
 
         Returns:
-            The new states, the new moments, and how many states are others
-            than before, a float32 scalar.
+            The new states or bytes, the new moments, and how many states are
+            others than before, a float32 scalar.
         """
 
 
@@ -71,7 +74,59 @@ def make(
         moment_format: How the rule's moments are held.
         shape: Shape of the states.
     """
+    return _compiled(_update(space, step_rule, moment_format, shape))
 
+
+@functools.lru_cache(maxsize=256)
+def make_shared(
+    shared: SharedByte, step_rule: StepRule, shape: tuple[int, ...]
+) -> DiscreteUpdate:
+    """The same for states that share their bytes with the rule's moment.
+
+    Args:
+        shared: How they do.
+        step_rule: One with a single moment, which has a largest value.
+        shape: Shape of the states.
+    """
+    largest = step_rule.largest_moment(shared.space)
+    assert largest is not None
+    apart = _update(
+        shared.space,
+        step_rule,
+        UniformInteger(shared.bits, largest=largest),
+        shape,
+    )
+
+    def update(
+        gradient: tf.Tensor,
+        states: tf.Tensor,
+        moments: tuple[Stored, ...],
+        *others: tf.Tensor,
+    ) -> tuple[tf.Tensor, tuple[Stored, ...], tf.Tensor]:
+        new_states, ((codes,),), moved = apart(
+            gradient,
+            tf.cast(shared.states(states), tf.int8),
+            ((shared.codes(states),),),
+            *others,
+        )
+        floats = (tf.cast(x, tf.float32) for x in (new_states, codes))
+        return shared.join(*floats), moments, moved
+
+    return _compiled(update)
+
+
+def _compiled(update: Callable[..., Any]) -> DiscreteUpdate:
+    compiled: Any = tf.function(update, autograph=False, jit_compile=True)
+    made: DiscreteUpdate = compiled
+    return made
+
+
+def _update(
+    space: DiscreteSpace,
+    step_rule: StepRule,
+    moment_format: MomentFormat,
+    shape: tuple[int, ...],
+) -> Callable[..., Any]:
     def update(
         gradient: tf.Tensor,
         states: tf.Tensor,
@@ -123,9 +178,7 @@ def make(
         )
         return new_states, stored, tf.cast(moved, tf.float32)
 
-    compiled: Any = tf.function(update, autograph=False, jit_compile=True)
-    made: DiscreteUpdate = compiled
-    return made
+    return update
 
 
 def _finite(gradient: tf.Tensor) -> tf.Tensor:

@@ -63,15 +63,15 @@ class DiscreteVariable(keras.Variable):
     ) -> None:
         self.space = space
 
-        def checked(states: Any) -> Any:
+        def stored(states: Any) -> Any:
             self._check_concrete(states, name or "variable")
-            return states
+            return self._encode(states)
 
         _compat.let_int8_be_broadcast(tf.distribute.get_strategy())
         super().__init__(
-            (lambda shape, dtype: checked(initializer(shape, dtype=dtype)))
+            (lambda shape, dtype: stored(initializer(shape, dtype=dtype)))
             if callable(initializer)
-            else checked(initializer),
+            else stored(initializer),
             shape=shape,
             dtype="int8",
             trainable=trainable,
@@ -136,14 +136,16 @@ class DiscreteVariable(keras.Variable):
         )
         if symbolic_replica or not hasattr(variable, "handle"):
             # No gradient is taken here: this is a symbolic build.
-            return tf.cast(variable, dtype)
+            return self._decode(variable, dtype)
 
         # TensorFlow refuses a gradient for an integer *tensor*, but not for
         # an integer variable: differentiate with respect to its handle.
         @tf.custom_gradient
         def read(handle: tf.Tensor) -> Any:
-            states = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.int8)
-            states = tf.ensure_shape(tf.cast(states, dtype), variable.shape)
+            stored = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.int8)
+            states = self._decode(
+                tf.ensure_shape(stored, variable.shape), dtype
+            )
 
             def grad(upstream: tf.Tensor) -> tf.Tensor:
                 gradient = tf.cast(upstream, "float32")
@@ -155,6 +157,14 @@ class DiscreteVariable(keras.Variable):
 
         variable.read_value()  # makes the active tapes watch the variable
         return read(variable.handle)
+
+    def _encode(self, states: Any) -> Any:
+        """What is stored for states."""
+        return states
+
+    def _decode(self, stored: tf.Tensor, dtype: str) -> tf.Tensor:
+        """The states that are stored, in a floating dtype."""
+        return tf.cast(stored, dtype)
 
     def _check_concrete(self, value: Any, name: str) -> None:
         """Raises ValueError for states outside the space, if they are known."""

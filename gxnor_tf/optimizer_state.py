@@ -21,7 +21,7 @@ def describe(store: Any, layout: dict[str, Any]) -> None:
     Args:
         store: What Keras gives `save_own_variables()`.
         layout: Names of settings and their values, JSON-like. `"built"` is
-            whether there are variables yet.
+            whether there are variables yet; None is not known before.
     """
     store[_KEY] = np.frombuffer(json.dumps(layout).encode(), np.uint8)
 
@@ -61,7 +61,7 @@ def load(
             "the weights alone."
         )
     for name, value in layout.items():
-        if name != "built" and saved[name] != value:
+        if name != "built" and value is not None and saved[name] != value:
             raise ValueError(
                 f"The saved state belongs to an optimizer whose `{name}` is "
                 f"{saved[name]}. Make it with the same. Received: "

@@ -24,6 +24,7 @@ from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.layer_tree import numbered
 from gxnor_tf.overrides import Overrides, TransitionSettings
 from gxnor_tf.overrides import from_config as overrides_from_config
+from gxnor_tf.shared_variable import MomentView, SharedVariable
 
 _UNSUPPORTED = {
     "weight_decay": (
@@ -104,7 +105,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         moment_dtype: How moments are held: `"int8"` (the default; 1 byte per
             weight and moment, beside the 1 byte of the weight), `"bfloat16"`
             (the default for adam) or `"float32"`. See
-            `gxnor_tf.moment_formats`.
+            `gxnor_tf.moment_formats`. Layers with `moment_in_kernel=True` hold
+            that of error_feedback themselves, in the bytes of the weights.
         continuous_optimizer: A Keras optimizer for all other variables, or
             its name, with its own learning rate; a schedule of its counts
             batches as that of this optimizer does. One that needs more of
@@ -128,7 +130,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     Raises:
         ValueError: If an argument is out of range or not supported. In
             `build()`, if a pattern of `overrides` matches no discrete
-            variable.
+            variable, or if a layer holds its moment and the step rule is not
+            error_feedback, or `moment_dtype` not int8.
 
     Warns:
         UserWarning: In `build()`, if the learning rate is a number and `beta_1`
@@ -240,6 +243,9 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             **rule_settings,
         }
         self._overrides = Overrides(overrides, step_rule, rule_settings)
+        # Of the moments that are in the bytes of their weights. Keras finds the
+        # variables in a list that is an attribute.
+        self._views: list[MomentView] = []
         self._gain = self._make_gain(transition_gain)
         self._follow_learning_rate = continuous_optimizer is None
         self.continuous_optimizer = _checked_inner(
@@ -302,13 +308,20 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
 
         One for the int8 state, those of each moment (one in int8, beside one
         float per tensor for rules other than error_feedback) and, with
-        gradient accumulation, four for the accumulator.
+        gradient accumulation, four for the accumulator. Once it is built,
+        weights whose moments are in their own bytes need none for these.
         """
         moments = len(self.step_rule.moment_names)
         moment_format = moment_formats.get(self._config["moment_dtype"])
         accumulators = bool(self.gradient_accumulation_steps)
+        trained = self.discrete_variables
+        weights = sum(math.prod(v.shape) for v in trained)
+        sharing = sum(math.prod(view.shape) for view in self._views)
+        apart = 1.0 - sharing / weights if weights else 1.0
         return (
-            1.0 + moment_format.bytes_per_value * moments + 4.0 * accumulators
+            1.0
+            + moment_format.bytes_per_value * moments * apart
+            + 4.0 * accumulators
         )
 
     @property
@@ -355,6 +368,7 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         }
         settings = self._overrides.assign([v.path for v in discrete.values()])
         for variable, own in zip(discrete.values(), settings, strict=True):
+            self._refuse_other_moments(variable)
             self._warn_of_standing_still(variable, own)
         super().build(variables)
         self._settings: dict[int, TransitionSettings] = {}
@@ -366,21 +380,29 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             discrete.items(), settings, strict=True
         ):
             self._settings[index] = own
-            moment_format = moment_formats.get(
-                self._config["moment_dtype"],
-                own.step_rule.largest_moment(variable.space),
-            )
-            self._updates[index] = discrete_update.make(
-                variable.space,
-                own.step_rule,
-                moment_format,
-                tuple(variable.shape),
-            )
             name = variable.path.replace("/", "_")
-            self._moments[index] = [
-                self._add_moment(variable, moment_format, f"{name}_{moment}")
-                for moment in self.step_rule.moment_names
-            ]
+            shape = tuple(variable.shape)
+            if isinstance(variable, SharedVariable):
+                self._updates[index] = discrete_update.make_shared(
+                    variable.shared, own.step_rule, shape
+                )
+                self._moments[index] = []
+                (moment,) = self.step_rule.moment_names
+                self._views.append(MomentView(variable, f"{name}_{moment}"))
+            else:
+                moment_format = moment_formats.get(
+                    self._config["moment_dtype"],
+                    own.step_rule.largest_moment(variable.space),
+                )
+                self._updates[index] = discrete_update.make(
+                    variable.space, own.step_rule, moment_format, shape
+                )
+                self._moments[index] = [
+                    self._add_moment(
+                        variable, moment_format, f"{name}_{moment}"
+                    )
+                    for moment in self.step_rule.moment_names
+                ]
             self._moved[index] = self.add_variable(
                 (), dtype="float32", name=f"{name}_moved"
             )
@@ -390,6 +412,21 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
         self.continuous_optimizer.build(
             [v for v in variables if not isinstance(v, DiscreteVariable)]
         )
+
+    def _refuse_other_moments(self, variable: DiscreteVariable) -> None:
+        """Raises ValueError if a variable has room for another moment only."""
+        rule, dtype = self._config["step_rule"], self._config["moment_dtype"]
+        if isinstance(variable, SharedVariable) and (rule, dtype) != (
+            "error_feedback",
+            "int8",
+        ):
+            raise ValueError(
+                f"The weights {variable.path!r} hold the moment of the step "
+                "rule 'error_feedback' in their own bytes. Use that rule and "
+                "leave `moment_dtype` out, or make the layer without "
+                f"`moment_in_kernel`. Received: step_rule={rule!r}, "
+                f"moment_dtype={dtype!r}"
+            )
 
     def _warn_of_standing_still(
         self, variable: DiscreteVariable, own: TransitionSettings
@@ -472,6 +509,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             if settings.transition_gain is None
             else schedules.at(settings.transition_gain, self.iterations)
         )
+        if isinstance(variable, keras.Variable):
+            variable = variable.value
         states = tf.convert_to_tensor(variable)
         moments = self._moments[index]
         new_states, new_moments, moved = self._updates[index](
@@ -580,6 +619,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 if self.step_rule.moment_names
                 else "none"
             ),
+            # Where codes have fewer bits; known when it is built.
+            "moment_in_kernel": bool(self._views) if self.built else None,
             # Decides what integer codes mean; here for a space of step 1.
             "largest_moment": self.step_rule.largest_moment(TERNARY),
             "learning_rate": kind(_compat.given_learning_rate(self)),

@@ -163,9 +163,11 @@ class Config:
     moment_dtype: str | None = _setting(
         None,
         "how the moments of discrete weights are held: `int8`, `bfloat16` or "
-        "`float32`; `int6` and `int4` are int8 of fewer levels, for studies. "
+        "`float32`; with --step_rule=error_feedback and --weight_n up to 4 "
+        "also `in_kernel`, in the bytes of the weights, so that these are all "
+        "there is; `int6` and `int4` are int8 of fewer levels, for studies. "
         "Default: bfloat16 for --step_rule=adam, int8 for all others",
-        choices=("float32", "bfloat16", "int8", "int6", "int4"),
+        choices=("float32", "bfloat16", "int8", "in_kernel", "int6", "int4"),
     )
     seed: int = _setting(0, "seed of initial weights, order and transitions")
     discrete: bool = _setting(
@@ -445,12 +447,7 @@ class Config:
         rule = step_rules.get(self.step_rule)
         if self.moment_dtype is None:
             object.__setattr__(self, "moment_dtype", rule.moment_dtypes[0])
-        self._require(
-            self.moment_dtype in rule.moment_dtypes,
-            "moment_dtype",
-            f"one of {', '.join(rule.moment_dtypes)} with step_rule="
-            f"{self.step_rule}",
-        )
+        self._check_moment_dtype(rule)
         for name, setting in (
             ("momentum", "beta_1"),
             ("memory_growth", "memory_growth"),
@@ -466,6 +463,32 @@ class Config:
                 "transition_gain",
                 "a finite number > 0",
             )
+
+    def _check_moment_dtype(self, rule: "StepRule") -> None:
+        from gxnor_tf.shared_byte import MAX_N
+
+        if self.moment_in_kernel:
+            for name, can in (
+                ("step_rule", self.step_rule == "error_feedback"),
+                ("weight_n", self.weight_n == FLOAT or self.weight_n <= MAX_N),
+            ):
+                self._require(
+                    can,
+                    "moment_dtype",
+                    f"another one with {name}={getattr(self, name)}",
+                )
+            return
+        self._require(
+            self.moment_dtype in rule.moment_dtypes,
+            "moment_dtype",
+            f"one of {', '.join(rule.moment_dtypes)} with step_rule="
+            f"{self.step_rule}",
+        )
+
+    @property
+    def moment_in_kernel(self) -> bool:
+        """Whether moments are held in the bytes of their weights."""
+        return self.moment_dtype == "in_kernel"
 
     def _check_memory(self, rule: "StepRule") -> None:
         """Refuses a decay so fast that few weights ever hop."""

@@ -57,7 +57,7 @@ def optimizer(
         beta_1=config.momentum,
         memory_growth=config.memory_growth,
         full_rate_memory=config.full_rate_memory,
-        moment_dtype=config.moment_dtype,
+        moment_dtype=None if config.moment_in_kernel else config.moment_dtype,
         seed=config.seed,
     )
 

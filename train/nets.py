@@ -39,14 +39,17 @@ class LayerFactory:
                     space, self._config.initial_weights
                 ),
             }
-        initializer: Any = None  # Keras' own for float weights
-        if space is not None:
-            initializer = (
+        if space is None:
+            return {"weight_space": None}
+        return {
+            "weight_space": space,
+            "kernel_initializer": (
                 keras.initializers.RandomUniform(-1, 1)
                 if self._config.initial_weights == "rounded"
                 else gxnor_tf.initializers.DiscreteUniform(space)
-            )
-        return {"weight_space": space, "kernel_initializer": initializer}
+            ),
+            "moment_in_kernel": self._config.moment_in_kernel,
+        }
 
     def scaled(self, channels: int) -> int:
         """A number of filters or units times `config.width`, at least 1."""

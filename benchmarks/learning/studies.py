@@ -151,6 +151,8 @@ _RATES = {
     "error_feedback": (0.03, 0.1, 0.3),
 }
 
+_MOMENTS = ("float32", "bfloat16", "int8", "int6", "int4")
+
 # So fast that the memory has its full length from the start; so long that
 # increments never shrink.
 _ENDLESS = 1e9
@@ -175,8 +177,11 @@ def _rules(scope: Scope) -> list[Case]:
                 {"moment_dtype": dtype},
                 _on(scope) | {"step_rule": rule},
             )
-            for rule in ("error_feedback", "momentum")
-            for dtype in ("float32", "bfloat16", "int8", "int6", "int4")
+            for rule, dtypes in (
+                ("error_feedback", (*_MOMENTS, "in_kernel")),
+                ("momentum", _MOMENTS),
+            )
+            for dtype in dtypes
         ]
         + [
             Case(

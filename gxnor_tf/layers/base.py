@@ -12,6 +12,8 @@ from gxnor_tf.discrete_space import TERNARY, DiscreteSpace, get_space
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.initializers import DiscreteUniform
 from gxnor_tf.layers import bfloat16_products
+from gxnor_tf.shared_byte import SharedByte
+from gxnor_tf.shared_variable import SharedVariable
 
 Scale = Literal["none", "fan_in", "layer", "channel"]
 Shape = tuple[int | None, ...]
@@ -51,6 +53,11 @@ class DiscreteKernelLayer(keras.layers.Layer):
             the inputs' size and keeps sums exact; `"layer"` or `"channel"`,
             a trained float32 scalar or one per output channel, which starts
             there.
+        moment_in_kernel: Whether the bytes of the weights have room for the
+            moment of error feedback, so that training takes 1 byte by weight
+            instead of 2. It has 8 - n bits there (binary: 8, ternary: 7), so
+            that n must be <= 4. The kernel reads, assigns and is saved as its
+            states all the same, except for `kernel.value`.
         activation: Not supported; None.
         **kwargs: `kernel_initializer` (any Keras initializer of values,
             rounded to the nearest states; default uniform over the states,
@@ -62,7 +69,8 @@ class DiscreteKernelLayer(keras.layers.Layer):
         TypeError: If `weight_space` is not a space.
         ValueError: For `kernel_regularizer` and `kernel_constraint`, which
             have no meaning for weights that are states; for `activation`; for
-            a `scale` that is unknown or given in full precision.
+            a `scale` that is unknown or given in full precision; for
+            `moment_in_kernel` in full precision or with n > 4.
     """
 
     kernel_prefixes: ClassVar[tuple[str, ...]] = ("kernel",)
@@ -79,6 +87,7 @@ class DiscreteKernelLayer(keras.layers.Layer):
         bias_regularizer: Any = None,
         bias_constraint: Any = None,
         scale: Scale = "none",
+        moment_in_kernel: bool = False,
         activation: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -101,6 +110,15 @@ class DiscreteKernelLayer(keras.layers.Layer):
                 f"have a scale of their own. Received: scale={scale!r}, "
                 f"weight_space={weight_space!r}"
             )
+        if moment_in_kernel:
+            if space is None:
+                raise ValueError(
+                    "`moment_in_kernel` must be False in full precision, whose "
+                    "weights have no hops to wait for. Received: "
+                    f"moment_in_kernel={moment_in_kernel!r}, "
+                    f"weight_space={weight_space!r}"
+                )
+            SharedByte(space)  # Refuses what leaves too little room.
         of_kernels = {
             name: kwargs.pop(name, None)
             for prefix in self.kernel_prefixes
@@ -114,6 +132,7 @@ class DiscreteKernelLayer(keras.layers.Layer):
         self.weight_space = space
         self.use_bias = use_bias
         self.scale = scale
+        self.moment_in_kernel = bool(moment_in_kernel)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.bias_constraint = keras.constraints.get(bias_constraint)
@@ -169,7 +188,8 @@ class DiscreteKernelLayer(keras.layers.Layer):
             values = initializer(shape, dtype="float32")
             return keras.ops.cast(space.nearest_states(values), dtype)
 
-        kernel = DiscreteVariable(states, space=space, shape=shape, name=name)
+        kind = SharedVariable if self.moment_in_kernel else DiscreteVariable
+        kernel = kind(states, space=space, shape=shape, name=name)
         setattr(self, name, kernel)
         # Made trainable first: that is how Keras knows that a layer made with
         # `trainable=False` may be thawed later.
@@ -322,6 +342,7 @@ class DiscreteKernelLayer(keras.layers.Layer):
             and self.weight_space.get_config(),
             "use_bias": self.use_bias,
             "scale": self.scale,
+            "moment_in_kernel": self.moment_in_kernel,
         }
         for prefix in (*self.kernel_prefixes, "bias"):
             for role, module in (

@@ -59,7 +59,8 @@ def test_rows(tmp_path):
             (case, mode, xla)
             for case in ("train", "update", "memory")
             for xla in (False, True)
-            for mode in ("dst", "float32")
+            for mode in ("dst", "float32", "dst_in_kernel")
+            if not (case == "train" and mode == "dst_in_kernel")
         ),
     ]
     assert len({frozenset(row) for row in rows}) == 1
@@ -75,7 +76,8 @@ def test_rows(tmp_path):
         if row["case"] == "train":
             assert row["images_per_second"] > 0 < row["ratio_to_faster"]
     # Nearly all is the weights: their state and the moments.
-    *_, dst, float32 = rows
+    *_, dst, float32, in_kernel = rows
     assert 2 <= dst["state_bytes_per_parameter"] < 2.2
     assert 12 <= float32["state_bytes_per_parameter"] < 12.5
+    assert 1 <= in_kernel["state_bytes_per_parameter"] < 1.2
     assert f"{dst['state_bytes_per_parameter']:.2f}" in done.stdout

@@ -36,14 +36,14 @@ rng = np.random.default_rng(0)
 x = rng.integers(-3, 4, (64, 6)).astype(np.float32)
 y = rng.integers(-4, 5, (64, 2)).astype(np.float32)
 
-def net(optimizer, norm=False):
+def net(optimizer, norm=False, **weights):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([
         keras.Input((6,)),
-        gxnor_tf.DiscreteDense(16),
+        gxnor_tf.DiscreteDense(16, **weights),
         *([keras.layers.BatchNormalization()] if norm else []),
         gxnor_tf.DiscreteActivation(derivative_width=0.5),
-        gxnor_tf.DiscreteDense(2),
+        gxnor_tf.DiscreteDense(2, **weights),
     ])
     model.compile(optimizer, "mse", metrics=["mae"], jit_compile=False)
     return model
@@ -62,9 +62,9 @@ def fit(model):
 # One for all: TensorFlow numbers the collective operations of each anew.
 strategy = tf.distribute.MirroredStrategy(devices)
 
-def mirrored(make, norm=False):
+def mirrored(make, norm=False, **weights):
     with strategy.scope():
-        model = net(make(), norm)
+        model = net(make(), norm, **weights)
     return fit(model)
 
 def replicas_agree(variables):
@@ -80,6 +80,7 @@ OPTIMIZERS = {
     "error_feedback": lambda: DST(0.1),
     "momentum": lambda: DST(0.1, "momentum"),
     "adam": lambda: DST(0.1, "adam"),
+    "in_kernel": lambda: DST(0.1),
     "sgd": lambda: DST(0.1, "sgd"),
     "gain": lambda: DST(0.1, "momentum", transition_gain=gain, overrides={
         "dense": {"learning_rate_multiplier": 0.5}}),
@@ -87,9 +88,10 @@ OPTIMIZERS = {
         DST(0.1), initial_scale=8.0),
 }
 for name, make in OPTIMIZERS.items():
-    model = mirrored(make)
+    weights = {"moment_in_kernel": True} if name == "in_kernel" else {}
+    model = mirrored(make, **weights)
     replicas_agree([*model.weights, *model.optimizer.variables])
-    alone = net(make())
+    alone = net(make(), **weights)
     before = alone.get_weights()
     fit(alone)
     assert any((a != b).any() for a, b in zip(before, alone.get_weights()))
@@ -138,7 +140,16 @@ def ran(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "name", ["error_feedback", "momentum", "adam", "sgd", "gain", "scaled"]
+    "name",
+    [
+        "error_feedback",
+        "in_kernel",
+        "momentum",
+        "adam",
+        "sgd",
+        "gain",
+        "scaled",
+    ],
 )
 def test_equals_one_replica_bit_for_bit(ran, name):
     assert f"equal {name}" in ran[0]

@@ -75,6 +75,26 @@ def test_moments_of_every_type_come_back(moment_dtype, progress, tmp_path):
         np.testing.assert_array_equal(saved, restored)
 
 
+def test_moments_in_kernels_come_back(progress, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    model, other = (
+        make(moment_dtype="in_kernel") for make in (train, compiled)
+    )
+    checkpoint.save(path, model, progress)
+    checkpoint.restore(path, other)
+    kernels = [
+        (saved.value.numpy(), restored.value.numpy())
+        for saved, restored in zip(
+            model.trainable_variables, other.trainable_variables, strict=True
+        )
+        if isinstance(saved, gxnor_tf.DiscreteVariable)
+    ]
+    for saved, restored in kernels:
+        np.testing.assert_array_equal(saved, restored)
+    # More than three states.
+    assert len(np.unique(kernels[-1][0])) > 3
+
+
 def test_moments_are_among_what_is_saved(trained):
     moments = [
         v for v in trained.optimizer.variables if v.shape == (5, 5, 1, 2)

@@ -54,7 +54,9 @@ def test_choices_are_those_of_the_library():
         for field in dataclasses.fields(config.Config)
     }
     assert sorted(choices["step_rule"]) == sorted(step_rules.NAMES)
-    assert sorted(choices["moment_dtype"]) == sorted(moment_formats.NAMES)
+    assert sorted(choices["moment_dtype"]) == sorted(
+        (*moment_formats.NAMES, "in_kernel")
+    )
 
 
 def test_every_preset_of_the_library_has_its_flag_value():
@@ -208,6 +210,15 @@ def test_every_preset_of_the_library_has_its_flag_value():
             "`moment_dtype` must be one of bfloat16, float32 with",
         ),
         ({"moment_dtype": "float16"}, "`moment_dtype` must be one of"),
+        (
+            {"step_rule": "momentum", "moment_dtype": "in_kernel"},
+            "`moment_dtype` must be another one with step_rule=momentum.*"
+            "Received: moment_dtype='in_kernel'",
+        ),
+        (
+            {"weight_n": 5, "moment_dtype": "in_kernel"},
+            "`moment_dtype` must be another one with weight_n=5",
+        ),
         ({"seed": -1}, "`seed`"),
         ({"width": 0.0}, "`width`"),
         ({"width": 64.5}, "`width` must be <= 64. Received: width=64.5"),

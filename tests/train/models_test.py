@@ -45,6 +45,14 @@ def test_settings_reach_the_optimizer(settings, bytes_per_weight):
     assert described["moment_dtype"] == made.moment_dtype
 
 
+def test_moments_in_kernels():
+    made = config.Config(width=0.05, moment_dtype="in_kernel")
+    model = models.build(made, (16, 16, 1), 3)
+    optimizer = models.optimizer(made, steps_per_epoch=1)
+    optimizer.build(model.trainable_variables)
+    assert optimizer.state_bytes_per_weight == 1
+
+
 def test_error_feedback_forgets_nothing_unless_told():
     made = config.Config(step_rule="error_feedback")
     assert made.momentum == 1

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Discrete weights whose bytes hold their moments, too.
+
+Two Keras variables see the same memory: one the states, and one the moments.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from gxnor_tf.discrete_space import DiscreteSpace
+from gxnor_tf.discrete_variable import DiscreteVariable
+from gxnor_tf.shared_byte import SharedByte
+
+
+class _View(keras.Variable):
+    """A variable that looks like a part of what its bytes hold.
+
+    Only `value`, which optimizers write to, is the bytes themselves.
+    """
+
+    def seen(self) -> tf.Tensor:
+        """What it looks like, int8."""
+        raise NotImplementedError
+
+    def numpy(self) -> npt.NDArray[np.int8]:
+        """What it looks like, as an array."""
+        array: npt.NDArray[np.int8] = self.seen().numpy()
+        return array
+
+    def __array__(self, dtype: Any = None) -> npt.NDArray[Any]:
+        return np.asarray(self.numpy(), dtype)
+
+    def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> tf.Tensor:
+        return tf.convert_to_tensor(self.seen(), dtype=dtype, name=name)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} path={self.path}, shape={self.shape}, "
+            f"dtype={self.dtype}>"
+        )
+
+
+def _of_what_is_seen(name: str) -> Callable[..., Any]:
+    def operator(self: _View, *others: Any) -> Any:
+        return getattr(self.seen(), name)(*others)
+
+    return operator
+
+
+# Keras would have them of the bytes.
+for _name in tf.Tensor.OVERLOADABLE_OPERATORS:
+    setattr(_View, _name, _of_what_is_seen(_name))
+
+
+class SharedVariable(_View, DiscreteVariable):
+    """A `DiscreteVariable` with room for what error feedback lets wait.
+
+    It takes 1 byte of training state by weight, all in all. It reads, assigns
+    and is saved as its states; only its `value` is the bytes, see
+    `gxnor_tf.shared_byte`. A state that is assigned anew keeps its moment,
+    another one begins with none.
+
+    Args:
+        initializer: As of `DiscreteVariable`.
+        space: The `DiscreteSpace` of the states, of n <= 4.
+        shape: Likewise.
+        trainable: Likewise.
+        name: Likewise.
+
+    Raises:
+        ValueError: Likewise, and if the space has too many states.
+
+    Example:
+
+    >>> weights = SharedVariable(np.array([1, 0, -1], np.int8),
+    ...                          space=DiscreteSpace(1))
+    >>> weights.numpy().tolist(), weights.value.numpy().tolist()
+    ([1, 0, -1], [127, 0, -127])
+    >>> moment = MomentView(weights, "moment")
+    >>> _ = moment.assign(np.array([-2, 3, 0], np.int8))
+    >>> weights.numpy().tolist(), moment.numpy().tolist()
+    ([1, 0, -1], [-2, 3, 0])
+    """
+
+    def __init__(
+        self,
+        initializer: Any,
+        space: DiscreteSpace,
+        shape: tuple[int, ...] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        self.shared = SharedByte(space)
+        super().__init__(initializer, space, shape, trainable, name)
+
+    def seen(self) -> tf.Tensor:
+        """The states, int8."""
+        return tf.cast(self.shared.states(self.value), tf.int8)
+
+    def assign(self, value: Any) -> Any:
+        """Assigns states, checked; those that stay keep their moments."""
+        self._check_concrete(value, self.path)
+        states = tf.cast(tf.convert_to_tensor(value), tf.float32)
+        before = tf.convert_to_tensor(self.value)
+        if states.shape != before.shape:
+            return super().assign(value)  # It says so.
+        codes = tf.where(
+            states == self.shared.states(before), self.shared.codes(before), 0.0
+        )
+        keras.Variable.assign(self, self.shared.join(states, codes))
+        return value
+
+    def _encode(self, states: Any) -> tf.Tensor:
+        states = tf.cast(tf.convert_to_tensor(states), tf.float32)
+        return self.shared.join(states, tf.zeros_like(states))
+
+    def _decode(self, stored: tf.Tensor, dtype: str) -> tf.Tensor:
+        return tf.cast(self.shared.states(stored), dtype)
+
+
+class MomentView(_View):
+    """The moments in the bytes of a `SharedVariable`, as their codes.
+
+    Args:
+        of: The weights.
+        name: Name of the variable.
+    """
+
+    def __init__(self, of: SharedVariable, name: str) -> None:
+        self._of = of
+        super().__init__(of.value, dtype="int8", trainable=False, name=name)
+
+    def seen(self) -> tf.Tensor:
+        """The codes, int8."""
+        return tf.cast(self._of.shared.codes(self._of.value), tf.int8)
+
+    def assign(self, value: Any) -> Any:
+        """Assigns codes.
+
+        One that points out of the space becomes 0.
+
+        Raises:
+            ValueError: If a concrete one is no code.
+        """
+        shared = self._of.shared
+        if not tf.is_symbolic_tensor(value):
+            codes = np.asarray(value)
+            if (
+                codes.shape != tuple(self.shape)
+                or not np.isin(
+                    codes, np.arange(-shared.levels, shared.levels + 1)
+                ).all()
+            ):
+                raise ValueError(
+                    f"`{self.path}` holds moments of {self._of.space} of shape "
+                    f"{tuple(self.shape)}: whole numbers from {-shared.levels} "
+                    f"to {shared.levels}. Received: shape {codes.shape}"
+                    + (
+                        f", {codes.min()} to {codes.max()}"
+                        if codes.size
+                        else ""
+                    )
+                )
+        codes = tf.cast(tf.convert_to_tensor(value), tf.float32)
+        states = shared.states(self._of.value)
+        keras.Variable.assign(self, shared.join(states, codes))
+        return value
