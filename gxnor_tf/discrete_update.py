@@ -85,7 +85,7 @@ def make_shared(
 
     Args:
         shared: How they do.
-        step_rule: One with a single moment, which has a largest value.
+        step_rule: `ErrorFeedback`, whose only moment has a largest value.
         shape: Shape of the states.
     """
     largest = step_rule.largest_moment(shared.space)

@@ -110,9 +110,13 @@ class DiscreteVariable(keras.Variable):
                 f"Received: overwrite_with_gradient={value}"
             )
 
+    def check(self, value: Any) -> None:
+        """Raises ValueError for what are no states of it, if they are known."""
+        self._check_concrete(value, self.path)
+
     def assign(self, value: Any) -> Any:
         """Assigns states; concrete values are checked against the space."""
-        self._check_concrete(value, self.path)
+        self.check(value)
         return super().assign(value)
 
     def read_states(self, dtype: str = "float32") -> tf.Tensor:

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from gxnor_tf.shared_variable import MomentView
+
 _KEY = "layout"
 
 
@@ -21,7 +23,8 @@ def describe(store: Any, layout: dict[str, Any]) -> None:
     Args:
         store: What Keras gives `save_own_variables()`.
         layout: Names of settings and their values, JSON-like. `"built"` is
-            whether there are variables yet; None is not known before.
+            whether there are variables yet; None is not known before. A
+            list has an element for each variable that is trained.
     """
     store[_KEY] = np.frombuffer(json.dumps(layout).encode(), np.uint8)
 
@@ -61,7 +64,11 @@ def load(
             "the weights alone."
         )
     for name, value in layout.items():
-        if name != "built" and value is not None and saved[name] != value:
+        if name == "built" or value is None:
+            continue
+        if isinstance(value, list) and len(value) != len(saved[name]):
+            continue  # Other variables are trained, of which more below.
+        if saved[name] != value:
             raise ValueError(
                 f"The saved state belongs to an optimizer whose `{name}` is "
                 f"{saved[name]}. Make it with the same. Received: "
@@ -81,6 +88,9 @@ def load(
             "now, as after freezing a layer",
         )
         return
+    for key, variable in wanted.items():
+        if isinstance(variable, MomentView):
+            variable.check(found[key])
     for key, variable in wanted.items():
         variable.assign(found[key])
 

@@ -388,7 +388,13 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 )
                 self._moments[index] = []
                 (moment,) = self.step_rule.moment_names
-                self._views.append(MomentView(variable, f"{name}_{moment}"))
+                view = MomentView(variable, f"{name}_{moment}")
+                with tf.init_scope():  # Now, even if a step is being traced.
+                    # One that has no value yet has no moments, either.
+                    if view.value.is_initialized():
+                        # Those of another optimizer that trained it before.
+                        view.assign(np.zeros(shape, np.int8))
+                self._views.append(view)
             else:
                 moment_format = moment_formats.get(
                     self._config["moment_dtype"],
@@ -416,10 +422,8 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
     def _refuse_other_moments(self, variable: DiscreteVariable) -> None:
         """Raises ValueError if a variable has room for another moment only."""
         rule, dtype = self._config["step_rule"], self._config["moment_dtype"]
-        if isinstance(variable, SharedVariable) and (rule, dtype) != (
-            "error_feedback",
-            "int8",
-        ):
+        fits = rule == "error_feedback" and dtype == "int8"
+        if isinstance(variable, SharedVariable) and not fits:
             raise ValueError(
                 f"The weights {variable.path!r} hold the moment of the step "
                 "rule 'error_feedback' in their own bytes. Use that rule and "
@@ -620,7 +624,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 else "none"
             ),
             # Where codes have fewer bits; known when it is built.
-            "moment_in_kernel": bool(self._views) if self.built else None,
+            "moment_in_kernel": (
+                [isinstance(v, SharedVariable) for v in self.discrete_variables]
+                if self.built
+                else None
+            ),
             # Decides what integer codes mean; here for a space of step 1.
             "largest_moment": self.step_rule.largest_moment(TERNARY),
             "learning_rate": kind(_compat.given_learning_rate(self)),

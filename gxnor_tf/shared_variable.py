@@ -20,12 +20,28 @@ from gxnor_tf.shared_byte import SharedByte
 class _View(keras.Variable):
     """A variable that looks like a part of what its bytes hold.
 
-    Only `value`, which optimizers write to, is the bytes themselves.
+    Only `value`, which optimizers write to, is the bytes themselves, and with
+    it what Keras and TensorFlow take from there: `stateless_call`,
+    `get_state_tree` and `tf.train.Checkpoint`.
     """
 
     def seen(self) -> tf.Tensor:
         """What it looks like, int8."""
         raise NotImplementedError
+
+    def _floats(self, value: Any) -> tf.Tensor:
+        """What is to be assigned, as float32 of the variable's shape.
+
+        Raises:
+            ValueError: If it has another one.
+        """
+        tensor = tf.convert_to_tensor(value)
+        if not tensor.shape.is_compatible_with(self.shape):
+            raise ValueError(
+                f"`{self.path}` has shape {tuple(self.shape)}, which what is "
+                f"assigned must have. Received: shape {tuple(tensor.shape)}"
+            )
+        return tf.cast(tf.ensure_shape(tensor, self.shape), tf.float32)
 
     def numpy(self) -> npt.NDArray[np.int8]:
         """What it looks like, as an array."""
@@ -37,6 +53,19 @@ class _View(keras.Variable):
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> tf.Tensor:
         return tf.convert_to_tensor(self.seen(), dtype=dtype, name=name)
+
+    def __pos__(self) -> tf.Tensor:
+        return self.seen()
+
+    def __round__(self, ndigits: int | None = None) -> tf.Tensor:
+        del ndigits  # They are whole numbers.
+        return self.seen()
+
+    def __int__(self) -> int:
+        return int(self.numpy())
+
+    def __float__(self) -> float:
+        return float(self.numpy())
 
     def __repr__(self) -> str:
         return (
@@ -62,8 +91,10 @@ class SharedVariable(_View, DiscreteVariable):
 
     It takes 1 byte of training state by weight, all in all. It reads, assigns
     and is saved as its states; only its `value` is the bytes, see
-    `gxnor_tf.shared_byte`. A state that is assigned anew keeps its moment,
-    another one begins with none.
+    `gxnor_tf.shared_byte`, and with it what takes that: `stateless_call`,
+    `get_state_tree` and `tf.train.Checkpoint`, whose files only such a
+    variable can read. A state that is assigned anew keeps its moment, another
+    one begins with none.
 
     Args:
         initializer: As of `DiscreteVariable`.
@@ -104,11 +135,9 @@ class SharedVariable(_View, DiscreteVariable):
 
     def assign(self, value: Any) -> Any:
         """Assigns states, checked; those that stay keep their moments."""
-        self._check_concrete(value, self.path)
-        states = tf.cast(tf.convert_to_tensor(value), tf.float32)
+        self.check(value)
+        states = self._floats(value)
         before = tf.convert_to_tensor(self.value)
-        if states.shape != before.shape:
-            return super().assign(value)  # It says so.
         codes = tf.where(
             states == self.shared.states(before), self.shared.codes(before), 0.0
         )
@@ -140,33 +169,28 @@ class MomentView(_View):
         return tf.cast(self._of.shared.codes(self._of.value), tf.int8)
 
     def assign(self, value: Any) -> Any:
-        """Assigns codes.
-
-        One that points out of the space becomes 0.
+        """Assigns codes; one that points out of the space becomes 0.
 
         Raises:
             ValueError: If a concrete one is no code.
         """
+        self.check(value)
         shared = self._of.shared
-        if not tf.is_symbolic_tensor(value):
-            codes = np.asarray(value)
-            if (
-                codes.shape != tuple(self.shape)
-                or not np.isin(
-                    codes, np.arange(-shared.levels, shared.levels + 1)
-                ).all()
-            ):
-                raise ValueError(
-                    f"`{self.path}` holds moments of {self._of.space} of shape "
-                    f"{tuple(self.shape)}: whole numbers from {-shared.levels} "
-                    f"to {shared.levels}. Received: shape {codes.shape}"
-                    + (
-                        f", {codes.min()} to {codes.max()}"
-                        if codes.size
-                        else ""
-                    )
-                )
-        codes = tf.cast(tf.convert_to_tensor(value), tf.float32)
         states = shared.states(self._of.value)
-        keras.Variable.assign(self, shared.join(states, codes))
+        keras.Variable.assign(self, shared.join(states, self._floats(value)))
         return value
+
+    def check(self, value: Any) -> None:
+        """Raises ValueError for what is no code, if it is known."""
+        if tf.is_symbolic_tensor(value):
+            return
+        codes, levels = np.asarray(value), self._of.shared.levels
+        outside = codes[~np.isin(codes, np.arange(-levels, levels + 1))]
+        if outside.size:
+            shown = ", ".join(str(x) for x in outside.ravel()[:5])
+            raise ValueError(
+                f"`{self.path}` holds moments beside states of "
+                f"{self._of.space}: whole numbers from {-levels} to {levels}. "
+                f"Received {outside.size} of {codes.size} others, such as "
+                f"{shown}"
+            )

@@ -35,6 +35,8 @@ SHARED_BY_LAYERS_AND_OPTIMIZERS = {
     "gxnor_tf._compat",
     "gxnor_tf.discrete_space",
     "gxnor_tf.discrete_variable",
+    "gxnor_tf.shared_byte",
+    "gxnor_tf.shared_variable",
 }
 FILE_SIZE_MODULE = "gxnor_tf.analysis.file_size"
 
@@ -218,7 +220,7 @@ def siblings_in_export(modules: Modules) -> list[str]:
 
 
 def layers_and_optimizers(modules: Modules) -> list[str]:
-    """Layers and optimizers share only the discrete space and variable."""
+    """Layers and optimizers share only the discrete space and variables."""
     library = list(in_packages(modules, "gxnor_tf"))
     violations = [
         complaint(

@@ -13,7 +13,9 @@ import pathlib
 import keras
 import numpy as np
 
+from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.files import replacing
+from gxnor_tf.shared_variable import MomentView
 from train import files
 from train.errors import UserError
 
@@ -83,9 +85,8 @@ def restore(path: pathlib.Path, model: keras.Model) -> Progress:
                 raise ValueError(
                     f"variable {name} is {found}, and {wanted} in the model"
                 )
-            space = getattr(variable, "space", None)
-            if space is not None and not space.contains(arrays[name]):
-                raise ValueError(f"variable {name} has no states of {space}")
+            if isinstance(variable, DiscreteVariable | MomentView):
+                variable.check(arrays[name])
     except (
         files.DamagedError,
         KeyError,

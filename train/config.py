@@ -467,28 +467,26 @@ class Config:
     def _check_moment_dtype(self, rule: "StepRule") -> None:
         from gxnor_tf.shared_byte import MAX_N
 
-        if self.moment_in_kernel:
-            for name, can in (
-                ("step_rule", self.step_rule == "error_feedback"),
-                ("weight_n", self.weight_n == FLOAT or self.weight_n <= MAX_N),
-            ):
-                self._require(
-                    can,
-                    "moment_dtype",
-                    f"another one with {name}={getattr(self, name)}",
-                )
-            return
+        possible = rule.moment_dtypes
+        if self.step_rule == "error_feedback":
+            possible += ("in_kernel",)
         self._require(
-            self.moment_dtype in rule.moment_dtypes,
+            self.moment_dtype in possible,
             "moment_dtype",
-            f"one of {', '.join(rule.moment_dtypes)} with step_rule="
-            f"{self.step_rule}",
+            f"one of {', '.join(possible)} with step_rule={self.step_rule}",
         )
+        if self.moment_in_kernel:
+            self._require(
+                self.weight_n <= MAX_N,
+                "moment_dtype",
+                f"left out with weight_n={self.weight_n}; in_kernel needs "
+                f"weight_n <= {MAX_N}",
+            )
 
     @property
     def moment_in_kernel(self) -> bool:
         """Whether moments are held in the bytes of their weights."""
-        return self.moment_dtype == "in_kernel"
+        return self.moment_dtype == "in_kernel" and not self.trained_by_adam
 
     def _check_memory(self, rule: "StepRule") -> None:
         """Refuses a decay so fast that few weights ever hop."""

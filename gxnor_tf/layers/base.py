@@ -57,7 +57,10 @@ class DiscreteKernelLayer(keras.layers.Layer):
             moment of error feedback, so that training takes 1 byte by weight
             instead of 2. It has 8 - n bits there (binary: 8, ternary: 7), so
             that n must be <= 4. The kernel reads, assigns and is saved as its
-            states all the same, except for `kernel.value`.
+            states all the same; only `kernel.value`, and what takes that, see
+            `gxnor_tf.shared_variable`, is the bytes. One optimizer trains
+            them at a time: another one, when it is built, begins without
+            moments.
         activation: Not supported; None.
         **kwargs: `kernel_initializer` (any Keras initializer of values,
             rounded to the nearest states; default uniform over the states,

@@ -154,6 +154,41 @@ def test_weights_go_to_nets_of_two_bytes_and_back(tmp_path):
             assert (a == b).all()
 
 
+def test_another_optimizer_begins_without_moments():
+    model = fit(net())
+    before = [v.value.numpy() for v in model.trainable_variables]
+    model.compile(DiscreteStateTransition(0.05), "mse")
+    model.optimizer.build(model.trainable_variables)
+    for old, variable in zip(before, model.trainable_variables, strict=True):
+        if isinstance(variable, SharedVariable):
+            expected = 127 * np.round(old / 127)
+            assert (variable.value.numpy() == expected).all()
+            assert (old != expected).any()
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_loop_of_one_s_own(jit_compile):
+    """Whose first step makes all variables, where it is traced."""
+    layer = DiscreteDense(2, moment_in_kernel=True)
+    optimizer = DiscreteStateTransition(0.05)
+    rng = np.random.default_rng(1)
+    x = tf.constant(rng.normal(size=(16, 12)), tf.float32)
+
+    @tf.function(jit_compile=jit_compile)
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(layer(x) - x[:, :2]))
+        variables = layer.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+
+    if jit_compile:  # TensorFlow makes no variables there.
+        layer.build(x.shape)
+        optimizer.build(layer.trainable_variables)
+    for _ in range(3):
+        step()
+    assert not np.isin(layer.kernel.value.numpy(), [-127, 0, 127]).all()
+
+
 def test_layers_can_be_mixed():
     model = fit(net(True, False))
     # 360 weights with theirs in the kernel, 60 without.
@@ -161,15 +196,45 @@ def test_layers_can_be_mixed():
     assert model.optimizer.state_bytes_per_weight == pytest.approx(expected)
 
 
-def test_state_of_the_other_kind_is_refused():
-    store: dict[str, np.ndarray] = {}
-    fit(net(False, False)).optimizer.save_own_variables(store)
-    model = fit(net())
+@pytest.mark.parametrize(
+    "saved", [(False, False), (False, True), (True, False)]
+)
+def test_state_of_the_other_kind_is_refused(saved):
+    store = {}
+    fit(net(*saved), epochs=1).optimizer.save_own_variables(store)
+    model = fit(net(), epochs=1)
     before = variables(model)
-    with pytest.raises(ValueError, match="whose `moment_in_kernel` is False"):
+    with pytest.raises(
+        ValueError, match=rf"whose `moment_in_kernel` is \[{saved[0]}, "
+    ):
         model.optimizer.load_own_variables(store)
     for a, b in zip(before, variables(model), strict=True):
         assert (a == b).all()
+
+
+def test_damaged_moments_are_refused():
+    model = fit(net(), epochs=1)
+    store = {}
+    model.optimizer.save_own_variables(store)
+    (damaged,) = (k for k, v in store.items() if v.shape == (12, 30))
+    store[damaged] = np.full((12, 30), 64, np.int8)
+    fit(model, epochs=1)
+    before = variables(model)
+    with pytest.raises(ValueError, match="-63 to 63. Received 360 of 360"):
+        model.optimizer.load_own_variables(store)
+    for a, b in zip(before, variables(model), strict=True):
+        assert (a == b).all()
+
+
+def test_state_of_other_layers_starts_anew():
+    """As for any moment: a layer was frozen since."""
+    store = {}
+    fit(net(), epochs=1).optimizer.save_own_variables(store)
+    model = net()
+    model.layers[0].trainable = False
+    fit(model, epochs=1)
+    with pytest.warns(UserWarning, match="other variables are trained now"):
+        model.optimizer.load_own_variables(store)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,16 @@ def test_moments_in_kernels_come_back(progress, tmp_path):
     # More than three states.
     assert len(np.unique(kernels[-1][0])) > 3
 
+    arrays = dict(np.load(path))
+    (moment,) = (x for x in arrays if x.endswith("dense2_kernel_error-int8"))
+    arrays[moment] = np.full_like(arrays[moment], 64)
+    np.savez(path, **arrays)
+    before = variables(other)
+    with pytest.raises(UserError, match="is damaged .*-63 to 63. Received"):
+        checkpoint.restore(path, other)
+    for old, new in zip(before, variables(other), strict=True):
+        np.testing.assert_array_equal(old, new)
+
 
 def test_moments_are_among_what_is_saved(trained):
     moments = [
@@ -134,7 +144,7 @@ def test_states_outside_the_space(trained, progress, tmp_path):
     name = next(n for n in arrays if n.endswith("dense1/kernel"))
     arrays[name][0, 0] = 5
     np.savez(path, **arrays)
-    with pytest.raises(UserError, match="dense1/kernel has no states of"):
+    with pytest.raises(UserError, match="dense1/kernel` holds int8 states of"):
         checkpoint.restore(path, compiled())
 
 

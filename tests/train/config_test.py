@@ -212,12 +212,12 @@ def test_every_preset_of_the_library_has_its_flag_value():
         ({"moment_dtype": "float16"}, "`moment_dtype` must be one of"),
         (
             {"step_rule": "momentum", "moment_dtype": "in_kernel"},
-            "`moment_dtype` must be another one with step_rule=momentum.*"
+            "`moment_dtype` must be one of int8, .* with step_rule=momentum.*"
             "Received: moment_dtype='in_kernel'",
         ),
         (
             {"weight_n": 5, "moment_dtype": "in_kernel"},
-            "`moment_dtype` must be another one with weight_n=5",
+            "`moment_dtype` must be left out with weight_n=5; in_kernel needs",
         ),
         ({"seed": -1}, "`seed`"),
         ({"width": 0.0}, "`width`"),
