@@ -9,8 +9,8 @@ step of the space, ::
 
 where `steps` is the weight's value in steps of the space (binary: +-1/2, and
 half a code is rounded off). A ternary weight leaves 7 bits for the moment, one
-of n levels 8 - n. At the largest state no moment points outward, nor at the
-smallest one, which is why all of them fit.
+of `DiscreteSpace(n)` 8 - n. At the largest state no moment points outward, nor
+at the smallest one, which is why all of them fit.
 """
 
 import dataclasses

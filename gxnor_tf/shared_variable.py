@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.shared_byte import SharedByte
 
@@ -118,16 +117,10 @@ class SharedVariable(_View, DiscreteVariable):
     ([1, 0, -1], [-2, 3, 0])
     """
 
-    def __init__(
-        self,
-        initializer: Any,
-        space: DiscreteSpace,
-        shape: tuple[int, ...] | None = None,
-        trainable: bool = True,
-        name: str | None = None,
-    ) -> None:
-        self.shared = SharedByte(space)
-        super().__init__(initializer, space, shape, trainable, name)
+    @property
+    def shared(self) -> SharedByte:
+        """How states and moments share a byte."""
+        return SharedByte(self.space)
 
     def seen(self) -> tf.Tensor:
         """The states, int8."""
