@@ -8,7 +8,7 @@ from train.errors import UserError
 
 EVERYWHERE = studies.Scope(cifar10="cifar10")
 SIZES = {
-    "rules": 44,
+    "rules": 45,
     "activations": 24,
     "levels": 25,
     "recipes": 23,
