@@ -107,6 +107,7 @@ class SharedVariable(_View, DiscreteVariable):
 
     Example:
 
+    >>> from gxnor_tf.discrete_space import DiscreteSpace
     >>> weights = SharedVariable(np.array([1, 0, -1], np.int8),
     ...                          space=DiscreteSpace(1))
     >>> weights.numpy().tolist(), weights.value.numpy().tolist()
