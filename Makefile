@@ -2,6 +2,7 @@
 #
 # make demo   train, export, run in LiteRT, compare; results in out/demo
 # make test   native tests, native tests under sanitizers, Python tests
+# make test-slow      Python tests that run whole programs for a minute
 # make test-aarch64   native tests on an emulated 64-bit Arm
 # make mcu-test       the kernels on emulated microcontrollers, see below
 # make mcu-budgets    records what mcu-test lets no count exceed by much
@@ -69,8 +70,13 @@ test: test-native test-python
 
 .PHONY: test-python
 test-python: $(STAMP)
-	$(BIN)/python -m pytest $(PARALLEL) --durations=10 -m "not mcu and not docs"
-	@echo "Tests that are apart: make mcu-test, make docs-test"
+	$(BIN)/python -m pytest $(PARALLEL) --durations=10 \
+		-m "not mcu and not docs and not slow"
+	@echo "Tests that are apart: make test-slow, make mcu-test, make docs-test"
+
+.PHONY: test-slow
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest $(PARALLEL) --durations=10 -m slow tests
 
 .PHONY: test-native
 test-native: $(STAMP)
@@ -94,7 +100,7 @@ mcu-test: $(STAMP)
 mcu-budgets: $(STAMP)
 	$(BIN)/python -m benchmarks.mcu --budgets=tests/mcu/budgets.json
 
-# Short forms of the next two are among the Python tests.
+# Short forms of the next two are tests: the first a slow one.
 .PHONY: crash-test
 crash-test: $(STAMP)
 	$(BIN)/python -m tests.train.crash
@@ -185,7 +191,7 @@ test-oldest: $(STAMP) $(OLDEST_STAMP)
 	$(OLDEST_PYTHON) -m pip install --quiet --quiet --no-deps \
 		--no-build-isolation --editable .
 	$(OLDEST_PYTHON) -m pytest $(PARALLEL) --durations=5 \
-		-m "not mcu and not docs" $(OLDEST_TESTS)
+		-m "not mcu and not docs and not slow" $(OLDEST_TESTS)
 
 $(OLDEST_STAMP): requirements.oldest.txt
 	@echo "Installing into $(OLDEST_VENV)"

@@ -380,35 +380,11 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
             discrete.items(), settings, strict=True
         ):
             self._settings[index] = own
-            name = variable.path.replace("/", "_")
-            shape = tuple(variable.shape)
             if isinstance(variable, SharedVariable):
-                self._updates[index] = discrete_update.make_shared(
-                    variable.shared, own.step_rule, shape
-                )
-                self._moments[index] = []
-                (moment,) = self.step_rule.moment_names
-                view = MomentView(variable, f"{name}_{moment}")
-                with tf.init_scope():  # Now, even if a step is being traced.
-                    # One that has no value yet has no moments, either.
-                    if view.value.is_initialized():
-                        # Those of another optimizer that trained it before.
-                        view.assign(np.zeros(shape, np.int8))
-                self._views.append(view)
+                self._build_shared(index, variable, own)
             else:
-                moment_format = moment_formats.get(
-                    self._config["moment_dtype"],
-                    own.step_rule.largest_moment(variable.space),
-                )
-                self._updates[index] = discrete_update.make(
-                    variable.space, own.step_rule, moment_format, shape
-                )
-                self._moments[index] = [
-                    self._add_moment(
-                        variable, moment_format, f"{name}_{moment}"
-                    )
-                    for moment in self.step_rule.moment_names
-                ]
+                self._build_apart(index, variable, own)
+            name = variable.path.replace("/", "_")
             self._moved[index] = self.add_variable(
                 (), dtype="float32", name=f"{name}_moved"
             )
@@ -451,6 +427,42 @@ class DiscreteStateTransition(keras.optimizers.Optimizer):
                 f"step_rule='momentum'. Received: beta_1={beta_1}",
                 stacklevel=2,
             )
+
+    def _build_shared(
+        self, index: int, variable: SharedVariable, own: TransitionSettings
+    ) -> None:
+        """Makes the update of weights that hold their moment, and shows it."""
+        shape = tuple(variable.shape)
+        self._updates[index] = discrete_update.make_shared(
+            variable.shared, own.step_rule, shape
+        )
+        self._moments[index] = []
+        (moment,) = self.step_rule.moment_names
+        name = variable.path.replace("/", "_")
+        view = MomentView(variable, f"{name}_{moment}")
+        with tf.init_scope():  # Now, even if a step is being traced.
+            # One that has no value yet has no moments, either.
+            if view.value.is_initialized():
+                # Those of another optimizer that trained it before.
+                view.assign(np.zeros(shape, np.int8))
+        self._views.append(view)
+
+    def _build_apart(
+        self, index: int, variable: DiscreteVariable, own: TransitionSettings
+    ) -> None:
+        """Makes the update of weights, and variables for their moments."""
+        moment_format = moment_formats.get(
+            self._config["moment_dtype"],
+            own.step_rule.largest_moment(variable.space),
+        )
+        self._updates[index] = discrete_update.make(
+            variable.space, own.step_rule, moment_format, tuple(variable.shape)
+        )
+        name = variable.path.replace("/", "_")
+        self._moments[index] = [
+            self._add_moment(variable, moment_format, f"{name}_{moment}")
+            for moment in self.step_rule.moment_names
+        ]
 
     def _add_moment(
         self,

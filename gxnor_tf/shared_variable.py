@@ -4,6 +4,7 @@
 Two Keras variables see the same memory: one the states, and one the moments.
 """
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from gxnor_tf.discrete_variable import DiscreteVariable
 from gxnor_tf.shared_byte import SharedByte
 
 
-class _View(keras.Variable):
+class _View(keras.Variable, abc.ABC):
     """A variable that looks like a part of what its bytes hold.
 
     Only `value`, which optimizers write to, is the bytes themselves, and with
@@ -24,9 +25,9 @@ class _View(keras.Variable):
     `get_state_tree` and `tf.train.Checkpoint`.
     """
 
+    @abc.abstractmethod
     def seen(self) -> tf.Tensor:
         """What it looks like, int8."""
-        raise NotImplementedError
 
     def _floats(self, value: Any) -> tf.Tensor:
         """What is to be assigned, as float32 of the variable's shape.

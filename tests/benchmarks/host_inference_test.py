@@ -18,6 +18,7 @@ DOCS = ROOT / "docs"
 RECORDS = sorted((DOCS / "kernels").glob("*.json"))
 
 
+@pytest.mark.slow
 def test_rows(tmp_path: pathlib.Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n<!-- host_inference: portable -->\n")

@@ -30,6 +30,7 @@ def test_errors(argument, message):
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_rows(tmp_path):
     done = subprocess.run(
         [

@@ -6,9 +6,12 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).absolute().parents[2]
 
 
+@pytest.mark.slow
 def test_demo_on_digits(tmp_path):
     done = subprocess.run(
         [

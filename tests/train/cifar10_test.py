@@ -8,10 +8,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
 
 
+@pytest.mark.slow
 def test_colours(tmp_path):
     """Ten images of each of three colours, all of them told apart."""
     colours = np.eye(3, dtype=np.uint8) * 200

@@ -22,6 +22,7 @@ def last_line(end: crash.End) -> str:
     return end.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_run_survives_all_that_can_end_it(tmp_path):
     """One run, ended in five ways; in the end nothing shows of them."""
     with concurrent.futures.ThreadPoolExecutor() as pool:

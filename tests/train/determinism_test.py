@@ -17,6 +17,8 @@ import pytest
 import gxnor_tf
 from tests.train import runs
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).absolute().parents[2]
 MODES = {
     "plain": {},

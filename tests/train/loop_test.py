@@ -522,6 +522,7 @@ for changes in (
 """
 
 
+@pytest.mark.slow
 def test_mirrored_on_two_devices(data, tmp_path):
     folders = [tmp_path / name for name in ("a", "b", "resumed")]
     done = subprocess.run(

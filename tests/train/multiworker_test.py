@@ -281,6 +281,7 @@ def metrics(folder):
     return rows
 
 
+@pytest.mark.slow
 def test_whole_runs(tmp_path):
     """Files by the chief alone, the same weights everywhere, and resume."""
     data = stripes(tmp_path / "data.npz")
@@ -358,6 +359,7 @@ def test_without_a_cluster():
     assert not (ROOT / "never").exists()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_stops_the_others(tmp_path):
     """With a text that says so, and a folder from which to go on."""
     data = stripes(tmp_path / "data.npz")
