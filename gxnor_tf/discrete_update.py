@@ -6,6 +6,7 @@ elementwise operations, each a pass over memory, become a few loops.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,12 +15,9 @@ import tensorflow as tf
 from gxnor_tf import random_bits, reductions, transitions
 from gxnor_tf.discrete_space import DiscreteSpace
 from gxnor_tf.moment_formats import MomentFormat, Stored, UniformInteger
+from gxnor_tf.narrowing import to_int8
 from gxnor_tf.shared_byte import SharedByte
 from gxnor_tf.step_rules import StepRule
-
-# Largest size of a gradient element. Its square is finite in float32, and so
-# is a sum of such squares; infinity would stay in the moments for ever.
-_LARGEST = 1e18
 
 
 class DiscreteUpdate(Protocol):
@@ -57,9 +55,6 @@ class DiscreteUpdate(Protocol):
         """
 
 
-# Tensors that are alike share one function, so that it is compiled once in a
-# process; a limit, so that a search over settings does not fill the memory.
-@functools.lru_cache(maxsize=256)
 def make(
     space: DiscreteSpace,
     step_rule: StepRule,
@@ -74,10 +69,10 @@ def make(
         moment_format: How the rule's moments are held.
         shape: Shape of the states.
     """
-    return _compiled(_update(space, step_rule, moment_format, shape))
+    flat = _compiled(space, step_rule, moment_format, math.prod(shape))
+    return _reshaped(flat, moment_format, shape)
 
 
-@functools.lru_cache(maxsize=256)
 def make_shared(
     shared: SharedByte, step_rule: StepRule, shape: tuple[int, ...]
 ) -> DiscreteUpdate:
@@ -88,13 +83,81 @@ def make_shared(
         step_rule: `ErrorFeedback`, whose only moment has a largest value.
         shape: Shape of the states.
     """
+    flat = _compiled_shared(shared, step_rule, math.prod(shape))
+    return _reshaped(flat, _format_of(shared, step_rule), shape)
+
+
+def _format_of(shared: SharedByte, step_rule: StepRule) -> MomentFormat:
     largest = step_rule.largest_moment(shared.space)
     assert largest is not None
+    return UniformInteger(shared.bits, largest=largest)
+
+
+def _reshaped(
+    flat: Callable[..., Any],
+    moment_format: MomentFormat,
+    shape: tuple[int, ...],
+) -> DiscreteUpdate:
+    """An update of tensors that have a shape, by one of flat tensors.
+
+    With one axis, loops that XLA makes have one, whose positions, of which
+    random bits are made, are vectors. Shapes are changed outside of what is
+    compiled, which would undo it.
+    """
+
+    def to(
+        shape: tuple[int, ...], moments: tuple[Stored, ...]
+    ) -> tuple[Stored, ...]:
+        parts = moment_format.parts(shape)
+        return tuple(
+            tuple(
+                tf.reshape(part, part_shape)
+                for part, (_, part_shape, _) in zip(moment, parts, strict=True)
+            )
+            for moment in moments
+        )
+
+    size = (math.prod(shape),)
+
+    def update(
+        gradient: tf.Tensor,
+        states: tf.Tensor,
+        moments: tuple[Stored, ...],
+        *others: tf.Tensor,
+    ) -> tuple[tf.Tensor, tuple[Stored, ...], tf.Tensor]:
+        new_states, new_moments, moved = flat(
+            tf.reshape(gradient, size),
+            tf.reshape(states, size),
+            to(size, moments),
+            *others,
+        )
+        return tf.reshape(new_states, shape), to(shape, new_moments), moved
+
+    made: Any = update
+    typed: DiscreteUpdate = made
+    return typed
+
+
+# Tensors that are alike share one function, so that it is compiled once in a
+# process; a limit, so that a search over settings does not fill the memory.
+_shared_by_the_alike = functools.lru_cache(maxsize=256)
+
+
+@_shared_by_the_alike
+def _compiled(
+    space: DiscreteSpace,
+    step_rule: StepRule,
+    moment_format: MomentFormat,
+    size: int,
+) -> Any:
+    update = _update(space, step_rule, moment_format, size)
+    return tf.function(update, autograph=False, jit_compile=True)
+
+
+@_shared_by_the_alike
+def _compiled_shared(shared: SharedByte, step_rule: StepRule, size: int) -> Any:
     apart = _update(
-        shared.space,
-        step_rule,
-        UniformInteger(shared.bits, largest=largest),
-        shape,
+        shared.space, step_rule, _format_of(shared, step_rule), size
     )
 
     def update(
@@ -105,28 +168,25 @@ def make_shared(
     ) -> tuple[tf.Tensor, tuple[Stored, ...], tf.Tensor]:
         new_states, ((codes,),), moved = apart(
             gradient,
-            tf.cast(shared.states(states), tf.int8),
+            to_int8(shared.states(states)),
             ((shared.codes(states),),),
             *others,
         )
         floats = (tf.cast(x, tf.float32) for x in (new_states, codes))
         return shared.join(*floats), moments, moved
 
-    return _compiled(update)
-
-
-def _compiled(update: Callable[..., Any]) -> DiscreteUpdate:
-    compiled: Any = tf.function(update, autograph=False, jit_compile=True)
-    made: DiscreteUpdate = compiled
-    return made
+    return tf.function(update, autograph=False, jit_compile=True)
 
 
 def _update(
     space: DiscreteSpace,
     step_rule: StepRule,
     moment_format: MomentFormat,
-    shape: tuple[int, ...],
+    size: int,
 ) -> Callable[..., Any]:
+    """The update of flat tensors."""
+    shape = (size,)
+
     def update(
         gradient: tf.Tensor,
         states: tf.Tensor,
@@ -145,10 +205,8 @@ def _update(
             if step_rule.default_gain is None
             else random_bits.uniform(random_bits.random_bits(shape, key, 0))
         )
-        # That of a product over several axes comes without its sizes.
-        gradient = tf.ensure_shape(tf.cast(gradient, tf.float32), shape)
         increment, new_moments = step_rule.increment(
-            _finite(gradient),
+            tf.cast(gradient, tf.float32),
             tuple(moment_format.decode(stored) for stored in moments),
             iteration + 1,
             tf.where(tf.math.is_finite(learning_rate), learning_rate, 0.0),
@@ -163,8 +221,11 @@ def _update(
         )
         # A branch, though always taken: on a CPU, XLA then reads the states
         # that it has written, where it would otherwise compute them once more
-        # for each of the other results.
-        new_states = tf.cond(iteration >= 0, lambda: new_states, lambda: states)
+        # for each of the other results. The other branch needs them, too, or
+        # TensorFlow would have them computed in the branch that is taken.
+        new_states = tf.cond(
+            iteration >= 0, lambda: new_states, lambda: -new_states
+        )
         remainder = transitions.remainder(states, new_states, bounded, space)
         new_moments = step_rule.feedback(new_moments, remainder)
         stored = tuple(
@@ -173,14 +234,7 @@ def _update(
             )
             for draw, moment in enumerate(new_moments, start=1)
         )
-        moved = reductions.total(
-            states, new_states, of=lambda x, y: tf.cast(x != y, tf.int32)
-        )
+        moved = reductions.count_different(states, new_states)
         return new_states, stored, tf.cast(moved, tf.float32)
 
     return update
-
-
-def _finite(gradient: tf.Tensor) -> tf.Tensor:
-    gradient = tf.where(tf.math.is_finite(gradient), gradient, 0.0)
-    return tf.clip_by_value(gradient, -_LARGEST, _LARGEST)

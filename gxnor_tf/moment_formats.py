@@ -13,6 +13,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from gxnor_tf import random_bits
+from gxnor_tf.narrowing import to_int8
 
 # The tensors that hold one moment.
 Stored = tuple[tf.Tensor, ...]
@@ -161,7 +162,7 @@ class QuadraticInteger(Integer):
         width = 2 * below + 1
         above = random_bits.uniform(bits) * width < square - below * below
         code = tf.minimum(below + tf.cast(above, tf.float32), self.levels)
-        return tf.cast(tf.sign(moment) * code, tf.int8), peak
+        return to_int8(tf.sign(moment) * code), peak
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +195,7 @@ class UniformInteger(Integer):
         above = random_bits.uniform(bits) < exact - below
         code = below + tf.cast(above, tf.float32)
         code = tf.clip_by_value(code, -self.levels, self.levels)
-        return (tf.cast(code, tf.int8),)
+        return (to_int8(code),)
 
 
 _FLOATS: dict[str, MomentFormat] = {

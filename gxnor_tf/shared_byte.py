@@ -18,6 +18,7 @@ import dataclasses
 import tensorflow as tf
 
 from gxnor_tf.discrete_space import DiscreteSpace
+from gxnor_tf.narrowing import to_int8
 
 # The moment then has 4 bits, the fewest that were studied.
 MAX_N = 4
@@ -94,7 +95,7 @@ class SharedByte:
         limit = self._center(tf.constant(float(self.space.max_state)))
         lowest = self._center(tf.constant(float(-self.space.max_state)))
         both = self._center(states) + codes
-        return tf.cast(tf.clip_by_value(both, lowest, limit), tf.int8)
+        return to_int8(tf.clip_by_value(both, lowest, limit))
 
     def _center(self, states: tf.Tensor) -> tf.Tensor:
         """The byte of a state whose moment is 0."""

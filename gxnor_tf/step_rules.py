@@ -28,6 +28,10 @@ Limit = tuple[str, Callable[[float], bool]]
 # A tensor whose gradient is below it stays still; far below any real one.
 _TINY = 1e-30
 
+# Largest size of a gradient element. Its square is finite in float32, and so
+# is a sum of such squares; infinity would stay in the moments for ever.
+_LARGEST = 1e18
+
 
 class StepRule(abc.ABC):
     """What the optimizer needs of a step rule.
@@ -59,7 +63,8 @@ class StepRule(abc.ABC):
         """The increment dW of a step, and the moments it leaves.
 
         Args:
-            gradient: float32, finite, of any shape.
+            gradient: float32, of any shape. An element that is not finite
+                counts as 0, see `finite()`.
             moments: A float32 tensor of that shape for each name.
             step: Its number, from 1; an int64 scalar.
             learning_rate: A float32 scalar, finite.
@@ -120,17 +125,34 @@ class StepRule(abc.ABC):
         return moments
 
 
-def _normalise(direction: tf.Tensor) -> tf.Tensor:
+def finite(gradient: tf.Tensor) -> tf.Tensor:
+    """A gradient that moments can take: 0 where it is not finite, and bounded.
+
+    >>> finite(tf.constant([float("nan"), -float("inf"), 2.0])).numpy().tolist()
+    [0.0, 0.0, 2.0]
+    """
+    gradient = tf.where(tf.math.is_finite(gradient), gradient, 0.0)
+    return tf.clip_by_value(gradient, -_LARGEST, _LARGEST)
+
+
+def _normalise(
+    x: tf.Tensor, of: Callable[[tf.Tensor], tf.Tensor] = tf.identity
+) -> tf.Tensor:
     """Divides by the RMS over the tensor, without underflow of the squares.
 
     Where there is no gradient at all, as for a batch without any loss, there is
     none afterwards. A small number added to the RMS would not do: XLA is free
     to join both divisions to one by a product, which would be 0.
+
+    Args:
+        x: Tensor of any shape.
+        of: What is divided: maps an element of x to a number. XLA would write
+            down what is mapped before, for the slices of both reductions.
     """
-    peak = tf.maximum(reductions.largest(direction, of=tf.abs), _TINY)
-    squares = reductions.total(direction, of=lambda x: tf.square(x / peak))
-    rms = peak * tf.sqrt(squares / math.prod(direction.shape))
-    return tf.where(rms >= _TINY, direction / tf.maximum(rms, _TINY), 0.0)
+    peak = tf.maximum(reductions.largest(x, of=lambda x: tf.abs(of(x))), _TINY)
+    squares = reductions.total(x, of=lambda x: tf.square(of(x) / peak))
+    rms = peak * tf.sqrt(squares / math.prod(x.shape))
+    return tf.where(rms >= _TINY, of(x) / tf.maximum(rms, _TINY), 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +170,7 @@ class Sgd(StepRule):
     ) -> tuple[tf.Tensor, Moments]:
         """See `StepRule`."""
         del step
-        return -learning_rate * _normalise(gradient), moments
+        return -learning_rate * _normalise(gradient, finite), moments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +199,7 @@ class _MovingAverage(StepRule):
         self, gradient: tf.Tensor, moments: Moments, step: tf.Tensor
     ) -> tf.Tensor:
         """The new moving average."""
-        return moments[0] + (gradient - moments[0]) * self.share(step)
+        return moments[0] + (finite(gradient) - moments[0]) * self.share(step)
 
     def rate(self, learning_rate: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Size of a typical increment."""
@@ -315,7 +337,8 @@ class ErrorFeedback(StepRule):
     ) -> tuple[tf.Tensor, Moments]:
         """See `StepRule`."""
         del step
-        error = self.beta_1 * moments[0] - learning_rate * _normalise(gradient)
+        direction = _normalise(gradient, finite)
+        error = self.beta_1 * moments[0] - learning_rate * direction
         return error, (error,)
 
     def feedback(self, moments: Moments, remainder: tf.Tensor) -> Moments:
@@ -345,6 +368,7 @@ class Adam(StepRule):
     ) -> tuple[tf.Tensor, Moments]:
         """See `StepRule`."""
         moment, velocity = moments
+        gradient = finite(gradient)
         moment = moment + (gradient - moment) * (1 - self.beta_1)
         velocity = velocity + (tf.square(gradient) - velocity) * (
             1 - self.beta_2

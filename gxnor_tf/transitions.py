@@ -15,6 +15,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from gxnor_tf.discrete_space import DiscreteSpace
+from gxnor_tf.narrowing import to_int8
 
 Probability = Callable[[tf.Tensor, float | tf.Tensor], tf.Tensor]
 
@@ -110,7 +111,7 @@ def transition(
     jump, residue = split(bounded)
     hop = tf.cast(uniform < probability(residue, transition_gain), tf.float32)
     taken = jump + tf.math.sign(bounded) * hop
-    return tf.cast(current + taken * space.state_stride, tf.int8), bounded
+    return to_int8(current + taken * space.state_stride), bounded
 
 
 def remainder(

@@ -35,6 +35,7 @@ SHARED_BY_LAYERS_AND_OPTIMIZERS = {
     "gxnor_tf._compat",
     "gxnor_tf.discrete_space",
     "gxnor_tf.discrete_variable",
+    "gxnor_tf.narrowing",
     "gxnor_tf.shared_byte",
     "gxnor_tf.shared_variable",
 }

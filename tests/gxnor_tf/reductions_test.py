@@ -33,13 +33,13 @@ def test_the_largest_is_found_wherever_it_is(shape):
         assert reductions.largest(tf.constant(changed)) == 9
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_several_tensors_are_mapped_together(shape):
+@pytest.mark.parametrize("shape", [*SHAPES, (4096,), (9000,)], ids=str)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_different_elements_are_counted(shape, jit_compile):
     rng = np.random.default_rng(2)
-    x, y = rng.integers(-1, 2, shape), rng.integers(-1, 2, shape)
-    different = reductions.total(
-        tf.constant(x, tf.int8),
-        tf.constant(y, tf.int8),
-        of=lambda x, y: tf.cast(x != y, tf.int32),
-    )
-    assert different == np.sum(x != y)
+    x, y = (rng.integers(-1, 2, shape).astype(np.int8) for _ in range(2))
+    count = tf.function(reductions.count_different, jit_compile=jit_compile)
+    assert count(tf.constant(x), tf.constant(y)) == np.sum(x != y)
+    # No count of a slice overflows.
+    assert count(tf.constant(x), tf.constant(x + np.int8(1))) == x.size
+    assert count(tf.constant(x), tf.constant(x)) == 0

@@ -157,7 +157,7 @@ def test_adam_is_that_of_keras():
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("scale", [0.0, 1e-40, 1e-28, 1e-20, 1e18])
+@pytest.mark.parametrize("scale", [0.0, 1e-40, 1e-28, 1e-20, 1e17])
 def test_normalised_rules_do_not_care_about_scale(scale, jit_compile):
     """Squares neither underflow nor overflow; no gradient is no increment."""
     direction = GRADIENTS[0] / rms(GRADIENTS[0])
