@@ -99,6 +99,7 @@ class DiscreteActivation(keras.layers.Layer):
             self.zero_window,
             self.derivative,
             self.derivative_width,
+            training=bool(training),
         )
         # What is converted or exported is not called in training.
         if training:

@@ -26,8 +26,9 @@ def value_and_gradient(x, mode="eager", **kwargs):
     return y.numpy(), gradient.numpy()
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("mode", MODES)
-def test_ternary_rectangular_at_the_edges(mode):
+def test_ternary_rectangular_at_the_edges(mode, training):
     """R = 0.5, a = 0.25: jumps at +-0.5, window edges are inside."""
     below = np.nextafter(np.float32(0.25), np.float32(0))
     above = np.nextafter(np.float32(0.75), np.float32(1))
@@ -39,9 +40,39 @@ def test_ternary_rectangular_at_the_edges(mode):
             mode,
             zero_window=0.5,
             derivative_width=0.25,
+            training=training,
         )
         assert y.tolist() == [0, 0, 0, 0, sign, sign, sign, sign]
         assert gradient.tolist() == [0, 0, 2, 2, 2, 2, 0, 0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("n", [0, 1, 2])
+@pytest.mark.parametrize("half_range", [1.0, 0.5])
+def test_training_changes_no_value_and_no_gradient(mode, n, half_range):
+    space = DiscreteSpace(n, half_range)
+    edges = np.concatenate(
+        [[0.5, 1.0], thresholds(space, 0.0 if n == 0 else half_range / 2)]
+    )
+    near = [np.nextafter(edges, end, dtype=np.float32) for end in (0, 9)]
+    x = np.concatenate(
+        [edges, *near, np.random.default_rng(0).normal(size=999)]
+    )
+    x = np.concatenate([x, [0, 1e-45, 1e-38, 2, 1e30, np.inf, np.nan]])
+    x = np.concatenate([x, -x])
+    found, expected = (
+        value_and_gradient(x, mode, space=space, training=training)
+        for training in (True, False)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_training_in_other_dtypes(dtype):
+    x = tf.constant([-2, -0.5, -0.25, 0.5, 0.625], dtype)
+    y = discretize(x, training=True)
+    assert y.dtype == x.dtype
+    assert tf.cast(y, tf.float32).numpy().tolist() == [-1, 0, 0, 0, 1]
 
 
 @pytest.mark.parametrize("mode", MODES)

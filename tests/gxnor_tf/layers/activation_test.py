@@ -124,3 +124,13 @@ def test_keras_conformance(space, dtype):
         )
     finally:
         case.tearDown()
+
+
+@pytest.mark.parametrize("training", [None, False, True])
+def test_only_training_has_what_converters_misread(training):
+    """TensorFlow Lite's would make a quantised tensor of it."""
+    layer = DiscreteActivation()
+    step = tf.function(lambda x: layer(x, training=training))
+    graph = step.get_concrete_function(tf.TensorSpec((2, 3))).graph
+    operations = {operation.type for operation in graph.get_operations()}
+    assert ("QuantizeAndDequantizeV2" in operations) == bool(training)
