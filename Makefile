@@ -2,7 +2,7 @@
 #
 # make demo   train, export, run in LiteRT, compare; results in out/demo
 # make test   native tests, native tests under sanitizers, Python tests
-# make test-slow      Python tests that run whole programs for a minute
+# make test-slow      Python tests that take half a minute and more
 # make test-aarch64   native tests on an emulated 64-bit Arm
 # make mcu-test       the kernels on emulated microcontrollers, see below
 # make mcu-budgets    records what mcu-test lets no count exceed by much
@@ -191,7 +191,7 @@ test-oldest: $(STAMP) $(OLDEST_STAMP)
 	$(OLDEST_PYTHON) -m pip install --quiet --quiet --no-deps \
 		--no-build-isolation --editable .
 	$(OLDEST_PYTHON) -m pytest $(PARALLEL) --durations=5 \
-		-m "not mcu and not docs and not slow" $(OLDEST_TESTS)
+		-m "not mcu and not docs" $(OLDEST_TESTS)
 
 $(OLDEST_STAMP): requirements.oldest.txt
 	@echo "Installing into $(OLDEST_VENV)"

@@ -92,6 +92,7 @@ def discretize(
     zero_window: float | None = None,
     derivative: Derivative = "rectangular",
     derivative_width: float = 0.5,
+    *,
     training: bool = False,
 ) -> tf.Tensor:
     """Rounds `x` to the values of a discrete space, with a pseudo-gradient.
@@ -119,8 +120,8 @@ def discretize(
             binary 0.
         derivative: `"rectangular"` or `"triangular"`.
         derivative_width: a > 0, half-width of the pulse around each jump.
-        training: Whether this is part of a training step. The result is the
-            same, and may come from an operation that is faster and that
+        training: Whether this is part of a training step. The result is
+            equal, and may come from an operation that is faster and that
             converters to TensorFlow Lite take for something else.
 
     Returns:
@@ -149,8 +150,7 @@ def discretize(
         if space.n == 0:
             half = tf.constant(space.half_range, x.dtype)
             return tf.where(x >= 0, half, -half)
-        rounds = space == TERNARY and zero_window == 0.5
-        if training and rounds and x.dtype == tf.float32:
+        if training and _rounds(space, zero_window, x.dtype):
             return _nearest_ternary(x)
         return _times(tf.add_n([_beyond(x, t) for t in jumps]), step)
 
@@ -179,10 +179,21 @@ def discretize(
 # pass over memory, and those with boolean results have no vector instructions.
 
 
+def _rounds(space: DiscreteSpace, zero_window: float, dtype: tf.DType) -> bool:
+    """Whether `_nearest_ternary()` is the activation."""
+    return (
+        (space, zero_window) == (TERNARY, 0.5)
+        and dtype == tf.float32
+        # That of a GPU makes 1 of NaN.
+        and not tf.config.get_visible_devices("GPU")
+    )
+
+
 def _nearest_ternary(x: tf.Tensor) -> tf.Tensor:
     """The nearest of -1, 0 and 1, of a tie 0; of float32, in one pass.
 
-    A quantiser to these levels, with factors of 1, rounds exactly so.
+    A quantiser to these levels, with factors of 1, rounds so. A zero has the
+    sign of x.
     """
     return tf.raw_ops.QuantizeAndDequantizeV2(
         input=x,

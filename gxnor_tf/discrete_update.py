@@ -100,15 +100,15 @@ def _reshaped(
 ) -> DiscreteUpdate:
     """An update of tensors that have a shape, by one of flat tensors.
 
-    With one axis, loops that XLA makes have one, whose positions, of which
-    random bits are made, are vectors. Shapes are changed outside of what is
-    compiled, which would undo it.
+    Loops that XLA makes of them have one axis, and positions, of which random
+    bits are made, that are vectors; unless it compiles the whole step, where
+    shapes are changed inside.
     """
 
-    def to(
-        shape: tuple[int, ...], moments: tuple[Stored, ...]
+    def with_shape(
+        moments: tuple[Stored, ...], of_weights: tuple[int, ...]
     ) -> tuple[Stored, ...]:
-        parts = moment_format.parts(shape)
+        parts = moment_format.parts(of_weights)
         return tuple(
             tuple(
                 tf.reshape(part, part_shape)
@@ -117,33 +117,42 @@ def _reshaped(
             for moment in moments
         )
 
-    size = (math.prod(shape),)
+    one_axis = (math.prod(shape),)
 
     def update(
         gradient: tf.Tensor,
         states: tf.Tensor,
         moments: tuple[Stored, ...],
-        *others: tf.Tensor,
+        seed: tf.Tensor,
+        stream: tf.Tensor,
+        iteration: tf.Tensor,
+        learning_rate: tf.Tensor,
+        transition_gain: tf.Tensor,
     ) -> tuple[tf.Tensor, tuple[Stored, ...], tf.Tensor]:
+        # That of a product over several axes comes without its sizes.
+        gradient = tf.ensure_shape(gradient, shape)
         new_states, new_moments, moved = flat(
-            tf.reshape(gradient, size),
-            tf.reshape(states, size),
-            to(size, moments),
-            *others,
+            tf.reshape(gradient, one_axis),
+            tf.reshape(states, one_axis),
+            with_shape(moments, one_axis),
+            seed,
+            stream,
+            iteration,
+            learning_rate,
+            transition_gain,
         )
-        return tf.reshape(new_states, shape), to(shape, new_moments), moved
+        return (
+            tf.reshape(new_states, shape),
+            with_shape(new_moments, shape),
+            moved,
+        )
 
-    made: Any = update
-    typed: DiscreteUpdate = made
-    return typed
+    return update
 
 
 # Tensors that are alike share one function, so that it is compiled once in a
 # process; a limit, so that a search over settings does not fill the memory.
-_shared_by_the_alike = functools.lru_cache(maxsize=256)
-
-
-@_shared_by_the_alike
+@functools.lru_cache(maxsize=256)
 def _compiled(
     space: DiscreteSpace,
     step_rule: StepRule,
@@ -154,7 +163,7 @@ def _compiled(
     return tf.function(update, autograph=False, jit_compile=True)
 
 
-@_shared_by_the_alike
+@functools.lru_cache(maxsize=256)
 def _compiled_shared(shared: SharedByte, step_rule: StepRule, size: int) -> Any:
     apart = _update(
         shared.space, step_rule, _format_of(shared, step_rule), size

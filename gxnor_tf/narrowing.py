@@ -15,6 +15,9 @@ _OFFSET_BITS = 0x4B400000
 def to_int8(x: tf.Tensor) -> tf.Tensor:
     """Whole numbers in [-128, 127] as int8; others give anything.
 
+    They must be whole before the last constant is added to them, because XLA
+    may add it to the one that is added here.
+
     Args:
         x: float32 tensor.
 
@@ -25,4 +28,5 @@ def to_int8(x: tf.Tensor) -> tf.Tensor:
     [-128, 0, 3]
     """
     bits = tf.bitcast(x + tf.constant(_OFFSET), tf.int32)
+    # What does not fit is cast otherwise by each kind of processor.
     return tf.cast(bits - _OFFSET_BITS, tf.int8)

@@ -4,7 +4,7 @@
 A reduction of floats is one long chain of operations there, since their order
 matters. A sixteenth of it is left here: slices of the tensor are joined first,
 element by element, which vector instructions do, in one loop with what is to be
-reduced.
+reduced. Counts are joined likewise, as long as they fit into bytes.
 """
 
 import functools

@@ -63,8 +63,8 @@ class StepRule(abc.ABC):
         """The increment dW of a step, and the moments it leaves.
 
         Args:
-            gradient: float32, of any shape. An element that is not finite
-                counts as 0, see `finite()`.
+            gradient: float32, of any shape. Every rule counts an element that
+                is not finite as 0, and a huge one as 1e18.
             moments: A float32 tensor of that shape for each name.
             step: Its number, from 1; an int64 scalar.
             learning_rate: A float32 scalar, finite.
@@ -125,11 +125,11 @@ class StepRule(abc.ABC):
         return moments
 
 
-def finite(gradient: tf.Tensor) -> tf.Tensor:
+def _finite(gradient: tf.Tensor) -> tf.Tensor:
     """A gradient that moments can take: 0 where it is not finite, and bounded.
 
-    >>> finite(tf.constant([float("nan"), -float("inf"), 2.0])).numpy().tolist()
-    [0.0, 0.0, 2.0]
+    >>> _finite(tf.constant([float("nan"), -2.0])).numpy().tolist()
+    [0.0, -2.0]
     """
     gradient = tf.where(tf.math.is_finite(gradient), gradient, 0.0)
     return tf.clip_by_value(gradient, -_LARGEST, _LARGEST)
@@ -149,8 +149,8 @@ def _normalise(
         of: What is divided: maps an element of x to a number. XLA would write
             down what is mapped before, for the slices of both reductions.
     """
-    peak = tf.maximum(reductions.largest(x, of=lambda x: tf.abs(of(x))), _TINY)
-    squares = reductions.total(x, of=lambda x: tf.square(of(x) / peak))
+    peak = tf.maximum(reductions.largest(x, of=lambda y: tf.abs(of(y))), _TINY)
+    squares = reductions.total(x, of=lambda y: tf.square(of(y) / peak))
     rms = peak * tf.sqrt(squares / math.prod(x.shape))
     return tf.where(rms >= _TINY, of(x) / tf.maximum(rms, _TINY), 0.0)
 
@@ -170,7 +170,7 @@ class Sgd(StepRule):
     ) -> tuple[tf.Tensor, Moments]:
         """See `StepRule`."""
         del step
-        return -learning_rate * _normalise(gradient, finite), moments
+        return -learning_rate * _normalise(gradient, _finite), moments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +199,7 @@ class _MovingAverage(StepRule):
         self, gradient: tf.Tensor, moments: Moments, step: tf.Tensor
     ) -> tf.Tensor:
         """The new moving average."""
-        return moments[0] + (finite(gradient) - moments[0]) * self.share(step)
+        return moments[0] + (_finite(gradient) - moments[0]) * self.share(step)
 
     def rate(self, learning_rate: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Size of a typical increment."""
@@ -337,7 +337,7 @@ class ErrorFeedback(StepRule):
     ) -> tuple[tf.Tensor, Moments]:
         """See `StepRule`."""
         del step
-        direction = _normalise(gradient, finite)
+        direction = _normalise(gradient, _finite)
         error = self.beta_1 * moments[0] - learning_rate * direction
         return error, (error,)
 
@@ -368,7 +368,7 @@ class Adam(StepRule):
     ) -> tuple[tf.Tensor, Moments]:
         """See `StepRule`."""
         moment, velocity = moments
-        gradient = finite(gradient)
+        gradient = _finite(gradient)
         moment = moment + (gradient - moment) * (1 - self.beta_1)
         velocity = velocity + (tf.square(gradient) - velocity) * (
             1 - self.beta_2

@@ -93,15 +93,16 @@ class DiscreteActivation(keras.layers.Layer):
         inputs = keras.ops.cast(inputs, self.compute_dtype)
         if self.space is None:
             return keras.ops.relu(inputs)
+        # What is converted or exported is, as a rule, not called in training.
+        training = bool(training)
         outputs = activations.discretize(
             inputs,
             self.space,
             self.zero_window,
             self.derivative,
             self.derivative_width,
-            training=bool(training),
+            training=training,
         )
-        # What is converted or exported is not called in training.
         if training:
             bfloat16_products.mark(outputs, self.space)
         return outputs

@@ -47,13 +47,16 @@ def test_ternary_rectangular_at_the_edges(mode, training):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("n", [0, 1, 2])
-@pytest.mark.parametrize("half_range", [1.0, 0.5])
-def test_training_changes_no_value_and_no_gradient(mode, n, half_range):
+@pytest.mark.parametrize(
+    ("n", "half_range", "window"),
+    [
+        *[(0, 1.0, 0.0), (2, 1.0, 0.5), (1, 0.5, 0.25), (1, 0.5, 0.5)],
+        *[(1, 1.0, window) for window in (0.0, 0.3, 0.5, 1.0)],
+    ],
+)
+def test_training_changes_no_value_and_no_gradient(mode, n, half_range, window):
     space = DiscreteSpace(n, half_range)
-    edges = np.concatenate(
-        [[0.5, 1.0], thresholds(space, 0.0 if n == 0 else half_range / 2)]
-    )
+    edges = np.concatenate([[0.5, 1.0], thresholds(space, window)])
     near = [np.nextafter(edges, end, dtype=np.float32) for end in (0, 9)]
     x = np.concatenate(
         [edges, *near, np.random.default_rng(0).normal(size=999)]
@@ -61,7 +64,9 @@ def test_training_changes_no_value_and_no_gradient(mode, n, half_range):
     x = np.concatenate([x, [0, 1e-45, 1e-38, 2, 1e30, np.inf, np.nan]])
     x = np.concatenate([x, -x])
     found, expected = (
-        value_and_gradient(x, mode, space=space, training=training)
+        value_and_gradient(
+            x, mode, space=space, zero_window=window, training=training
+        )
         for training in (True, False)
     )
     np.testing.assert_array_equal(found, expected)
@@ -150,11 +155,14 @@ def test_pulses_have_the_area_of_the_jumps(n):
         )
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("mode", MODES)
-def test_nan_stays_and_infinity_is_the_last_level(mode, n):
+def test_nan_stays_and_infinity_is_the_last_level(mode, n, training):
     x = [np.nan, np.inf, -np.inf] * 5  # More than one vector of a processor.
-    y, gradient = value_and_gradient(x, mode, space=DiscreteSpace(n))
+    y, gradient = value_and_gradient(
+        x, mode, space=DiscreteSpace(n), training=training
+    )
     np.testing.assert_array_equal(y, [np.nan, 1, -1] * 5)
     assert not gradient.any()
 

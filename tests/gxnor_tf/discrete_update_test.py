@@ -128,19 +128,64 @@ def test_shapes_without_and_with_elements(name, shape):
 
 
 def test_tensors_that_are_alike_share_what_is_compiled():
-    compiled = discrete_update._compiled
-    compiled.cache_clear()
-    for name, shape, made in (
-        ("momentum", (30, 20), 1),
-        ("momentum", (30, 20), 1),
-        ("momentum", (6, 5, 20), 1),
-        ("momentum", (30, 21), 2),
-        ("sign", (30, 20), 3),
-    ):
-        discrete_update.make(
+    def compiled(name="momentum", size=600):
+        return discrete_update._compiled(
             DiscreteSpace(1),
             step_rules.get(name),
             moment_formats.get("int8"),
-            shape,
+            size,
         )
-        assert compiled.cache_info().currsize == made
+
+    assert compiled() is compiled()
+    assert compiled() is not compiled("sign")
+    assert compiled() is not compiled(size=601)
+
+
+# One block of the reductions or more, with and without a rest.
+@pytest.mark.parametrize("shape", [(64, 64), (5, 1000), (3, 3, 32, 32)])
+def test_large_tensors_are_as_small_ones(shape):
+    space, rule = DiscreteSpace(1), step_rules.get("error_feedback")
+    moment_format = moment_formats.get("float32")
+    rng = np.random.default_rng(3)
+    states = tf.constant(rng.choice(space.states, shape))
+    slope = tf.constant(rng.normal(size=shape), tf.float32)
+    error = tf.zeros(shape)
+    step = tf.constant(0, tf.int64)
+    found, ((waits,),), moved = discrete_update.make(
+        space, rule, moment_format, shape
+    )(slope, states, ((error,),), SEED, STREAM, step, RATE, GAIN)
+    increment, _ = rule.increment(slope, (error,), step + 1, RATE)
+    expected, bounded = transitions.transition(
+        *(states, increment, tf.constant(0.0), space, GAIN, rule.probability)
+    )
+    assert (found == expected).numpy().all()
+    assert 0 < float(moved) == np.sum(found != states)
+    # XLA adds the squares in another order.
+    np.testing.assert_allclose(
+        waits,
+        transitions.remainder(states, expected, bounded, space),
+        atol=1e-5,
+    )
+
+
+def test_a_gradient_may_come_without_its_sizes():
+    space, rule = DiscreteSpace(1), step_rules.get("error_feedback")
+    moment_format = moment_formats.get("int8", rule.largest_moment(space))
+    update = discrete_update.make(space, rule, moment_format, SHAPE)
+    states, moments = start(space, rule, moment_format)
+    step = tf.constant(0, tf.int64)
+
+    @tf.function(input_signature=[tf.TensorSpec(None)])
+    def with_unknown_sizes(gradient):
+        return update(gradient, states, moments, SEED, STREAM, step, RATE, GAIN)
+
+    expected = update(
+        gradient(0), states, moments, SEED, STREAM, step, RATE, GAIN
+    )
+    found = with_unknown_sizes(gradient(0))
+    for one, other in zip(
+        tf.nest.flatten(found), tf.nest.flatten(expected), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        with_unknown_sizes(tf.transpose(gradient(0)))

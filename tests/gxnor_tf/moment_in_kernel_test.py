@@ -24,8 +24,11 @@ RULE = step_rules.get("error_feedback")
 SHAPE = (40, 20)
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 4])
-def test_is_the_update_with_a_moment_apart(n):
+@pytest.mark.parametrize(
+    ("n", "shape"),
+    [*((n, SHAPE) for n in (0, 1, 2, 4)), (1, (3, 3, 32, 33))],
+)
+def test_is_the_update_with_a_moment_apart(n, shape):
     """Of the same bits, bit for bit."""
     space = DiscreteSpace(n, 0.5)
     shared = SharedByte(space)
@@ -33,20 +36,20 @@ def test_is_the_update_with_a_moment_apart(n):
         space,
         RULE,
         UniformInteger(shared.bits, largest=RULE.largest_moment(space)),
-        SHAPE,
+        shape,
     )
-    together = discrete_update.make_shared(shared, RULE, SHAPE)
+    together = discrete_update.make_shared(shared, RULE, shape)
     rng = np.random.default_rng(0)
-    states = tf.constant(rng.choice(space.states, SHAPE))
-    codes = tf.zeros(SHAPE, tf.int8)
-    both = shared.join(tf.cast(states, "float32"), tf.zeros(SHAPE))
+    states = tf.constant(rng.choice(space.states, shape))
+    codes = tf.zeros(shape, tf.int8)
+    both = shared.join(tf.cast(states, "float32"), tf.zeros(shape))
     hops = 0.0
     for iteration in range(20):
         others = (
             *(tf.constant(x, tf.int64) for x in (5, 2, iteration)),
             *(tf.constant(x) for x in (0.1, 0.0)),
         )
-        gradient = tf.constant(rng.normal(size=SHAPE), tf.float32)
+        gradient = tf.constant(rng.normal(size=shape), tf.float32)
         both, (), moved = together(gradient, both, (), *others)
         states, ((codes,),), also = apart(
             gradient, states, ((codes,),), *others

@@ -173,6 +173,26 @@ def test_normalised_rules_do_not_care_about_scale(scale, jit_compile):
         np.testing.assert_allclose(increment, wanted, rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("name", step_rules.NAMES)
+def test_the_largest_gradients_give_finite_increments(name, jit_compile):
+    rule = step_rules.get(name)
+    moments = tuple(tf.zeros((4, 5)) for _ in rule.moment_names)
+    step = tf.function(rule.increment, jit_compile=jit_compile)
+    signs = np.where(GRADIENTS[0] > 0, 1, -1)
+    found = []
+    for size in (1e18, 3e38):
+        increment, kept = step(
+            *(tf.constant(size * signs, tf.float32), moments),
+            *(tf.constant(1, tf.int64), tf.constant(RATE)),
+        )
+        assert np.isfinite(increment).all()
+        assert all(np.isfinite(moment).all() for moment in kept)
+        assert (np.sign(increment) == -signs).all()
+        found.append(increment)
+    np.testing.assert_array_equal(*found)
+
+
 def feedback_step(half_range, dtype, gradient, states, stored, rate, n=1):
     """A step of error_feedback: states, what waits as stored, and hops."""
     rule, space = step_rules.get("error_feedback"), DiscreteSpace(n, half_range)
